@@ -1,0 +1,70 @@
+/**
+ * All that a node may touch of the world: five ports, injected, and no other way out.
+ *
+ * The simulator implements the same five with one seed and virtual time. Whatever reaches for Date, Math.random, a timer or
+ * a socket behind their back cannot be replayed, so test/tidy.test.ts bans those names by name.
+ */
+import type { Message } from "./message.ts";
+
+/** Physical time. Milliseconds since 1970, by this machine's own opinion: it may be wrong, and may step backwards. */
+export interface Clock {
+  nowMs(): number;
+}
+
+/** Randomness: incarnations and jitter. Not for secrets. */
+export interface Random {
+  /** An unsigned 32-bit integer, uniform. */
+  uint32(): number;
+}
+
+/**
+ * A storage key: one character a byte (char codes 0–255), 1 to 1,900 of them, compared byte by byte, which for such strings is
+ * what `<` does. A string because a Map cannot be keyed by bytes; bytes because every engine then has the same order.
+ */
+export type StorageKey = string;
+
+/** One change in a batch: `value` undefined removes the key. */
+export interface StorageChange {
+  readonly key: StorageKey;
+  readonly value: Uint8Array | undefined;
+}
+
+export interface StoragePage {
+  /** In key order. The values may be views of the engine's memory: valid until the next await, not to be modified. */
+  readonly rows: readonly { readonly key: StorageKey; readonly value: Uint8Array }[];
+  /** True when the range holds more keys after the last row. */
+  readonly more: boolean;
+}
+
+export interface StorageReader {
+  /** The durable value, or undefined. Throws ConcordError `damaged` when its checksum does not match. */
+  get(key: StorageKey): Uint8Array | undefined;
+  /** Keys k with `from <= k < to`, in order, `limit` of them at most. Throws `damaged` as `get` does. */
+  range(from: StorageKey, to: StorageKey, limit: number): StoragePage;
+}
+
+/**
+ * An ordered map of byte strings. Reads are synchronous and see only durable batches. A batch is atomic: after a crash all of it is
+ * there or none. `write` resolves when the batch is durable; until it does, reads do not show it. It rejects with ConcordError
+ * `disk-full` or `storage-failed`, and from then on the engine refuses every write: what the batch left behind is decided by the next open.
+ */
+export interface Storage extends StorageReader {
+  write(batch: readonly StorageChange[]): Promise<void>;
+  /** Waits for writes under way, then releases the folder. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Carries messages to peers. `send` never throws and never blocks; what cannot be sent is lost, and the sender's own timeout notices.
+ * A reply travels back as an ordinary message, whose `exchange` names the request it answers.
+ */
+export interface Transport {
+  send(to: string, message: Message): void;
+}
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+/** One line for a person. Fields are for machines and carry no secrets. */
+export interface Log {
+  write(level: LogLevel, line: string, fields?: Readonly<Record<string, string | number | boolean>>): void;
+}
