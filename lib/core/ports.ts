@@ -1,14 +1,19 @@
 /**
- * All that a node may touch of the world: five ports, injected, and no other way out.
+ * All that a node may touch of the world: five ports, injected, and no other way out (the fifth, Transport, is in transport.ts).
  *
  * The simulator implements the same five with one seed and virtual time. Whatever reaches for Date, Math.random, a timer or
  * a socket behind their back cannot be replayed, so test/tidy.test.ts bans those names by name.
  */
-import type { Message } from "./message.ts";
+/** One reading of the clock. */
+export interface Now {
+  /** Milliseconds since 1970, by this machine's own opinion: it may be wrong, and may step backwards. For stamps and expiry. */
+  readonly wallMs: number;
+  /** Milliseconds since some start; never runs backwards. For timeouts and intervals. */
+  readonly monotonicMs: number;
+}
 
-/** Physical time. Milliseconds since 1970, by this machine's own opinion: it may be wrong, and may step backwards. */
 export interface Clock {
-  nowMs(): number;
+  now(): Now;
 }
 
 /** Randomness: incarnations and jitter. Not for secrets. */
@@ -37,7 +42,7 @@ export interface StoragePage {
 }
 
 export interface StorageReader {
-  /** The durable value, or undefined. Throws ConcordError `damaged` when its checksum does not match. */
+  /** The durable value, or undefined; not to be modified, valid for as long as it is held. Throws ConcordError `damaged` when its checksum does not match. */
   get(key: StorageKey): Uint8Array | undefined;
   /** Keys k with `from <= k < to`, in order, `limit` of them at most. Throws `damaged` as `get` does. */
   range(from: StorageKey, to: StorageKey, limit: number): StoragePage;
@@ -52,14 +57,6 @@ export interface Storage extends StorageReader {
   write(batch: readonly StorageChange[]): Promise<void>;
   /** Waits for writes under way, then releases the folder. Idempotent. */
   close(): Promise<void>;
-}
-
-/**
- * Carries messages to peers. `send` never throws and never blocks; what cannot be sent is lost, and the sender's own timeout notices.
- * A reply travels back as an ordinary message, whose `exchange` names the request it answers.
- */
-export interface Transport {
-  send(to: string, message: Message): void;
 }
 
 export type LogLevel = "debug" | "info" | "warn" | "error";

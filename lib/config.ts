@@ -1,0 +1,41 @@
+/** What a replica is told at its start, and what it assumes where it is told nothing: each default with its reason. */
+import type { PingerOptions } from "./peers/pinger.ts";
+import type { PullerOptions } from "./repair/puller.ts";
+import type { PusherOptions } from "./repair/pusher.ts";
+
+export interface ReplicaOptions extends PingerOptions, PullerOptions, PusherOptions {
+  /** Addresses of the peers; the node's own may be among them. */
+  readonly peers: readonly string[];
+  /** Silence after a ping that makes a peer dead. */
+  readonly timeoutMs: number;
+  readonly sweepEveryMs: number;
+  /** Expired siblings that one sweep removes. */
+  readonly sweepMax: number;
+}
+
+export type ReplicaDefaults = Omit<ReplicaOptions, "name" | "address" | "peers">;
+
+export const REPLICA_DEFAULTS: ReplicaDefaults = {
+  /** What the store that this one grew from used: a difference is found within ten seconds, for some ten bytes a second. */
+  pingEveryMs: 10_000,
+  /** One and a half pings: one slow answer does not make a peer dead. */
+  timeoutMs: 15_000,
+  /** A page is made in milliseconds; five seconds of silence mean that the answer is lost. */
+  answerTimeoutMs: 5_000,
+  /** Less than a ping, enough to spread the starts of a handful of nodes. */
+  jitterMs: 1_000,
+  /** A write to a peer is durable in milliseconds; after this the batch is lost and repair takes over. */
+  pushTimeoutMs: 5_000,
+  /** Shorter than a client's usual patience of ten seconds or more. */
+  copiesTimeoutMs: 5_000,
+  /** Some MB of waiting requests. */
+  waitingWritesMax: 10_000,
+  /** An expired value is not served from its very millisecond; the sweep only frees space. */
+  sweepEveryMs: 10_000,
+  /** A few milliseconds of one turn. */
+  sweepMax: 500,
+  /** Half a store that vanishes at once is more likely a fault than a wish. */
+  dropShareMax: 0.5,
+  /** Below this a share says little. */
+  dropsAllowed: 1_000,
+};

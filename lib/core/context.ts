@@ -1,0 +1,216 @@
+/**
+ * A context is the set of all dots that a replica has ever seen: a version vector plus exceptions.
+ *
+ * It is the whole memory of a deletion. A dot that is in the context and not live was superseded or deleted, so nothing has to be
+ * kept for a deleted key: no tombstone, nothing to collect.
+ *
+ * Each incarnation's counters are kept as sorted, disjoint, non-adjacent ranges [from, to]. In ordinary life that is one
+ * range [1, n], which is the version vector; a write that arrives before its predecessors adds a range, which is an exception;
+ * when the gap fills the ranges merge and the exception is gone. Dots arrive in order nearly always, so `add` looks
+ * at the last range first.
+ *
+ * Laws (held by test/core/context.test.ts): join is commutative, associative and idempotent, and never loses a dot.
+ */
+import type { Dot, Incarnation } from "./dot.ts";
+
+/** Flat pairs: from, to, from, to, … */
+type Ranges = number[];
+
+export class Context {
+  readonly #ranges = new Map<Incarnation, Ranges>();
+  #rangeCount = 0;
+
+  /** Builds a context from dots; for tests and small sets. */
+  static of(dots: Iterable<Dot>): Context {
+    const context = new Context();
+    for (const dot of dots) context.add(dot);
+    return context;
+  }
+
+  get incarnationCount(): number {
+    return this.#ranges.size;
+  }
+
+  /** Ranges beyond one for each incarnation: what the context costs over a plain version vector. */
+  get exceptionCount(): number {
+    return this.#rangeCount - this.#ranges.size;
+  }
+
+  get isEmpty(): boolean {
+    return this.#ranges.size === 0;
+  }
+
+  incarnations(): IterableIterator<Incarnation> {
+    return this.#ranges.keys();
+  }
+
+  /** The ranges of one incarnation as flat pairs. A view: not to be modified, valid until the next change. */
+  rangesOf(incarnation: Incarnation): readonly number[] {
+    return this.#ranges.get(incarnation) ?? [];
+  }
+
+  has(dot: Dot): boolean {
+    return this.hasCounter(dot.incarnation, dot.counter);
+  }
+
+  hasCounter(incarnation: Incarnation, counter: number): boolean {
+    const ranges = this.#ranges.get(incarnation);
+    if (ranges === undefined) return false;
+    const at = firstRangeEndingAtOrAfter(ranges, counter);
+    return at < ranges.length && ranges[at]! <= counter;
+  }
+
+  /** The highest counter seen of an incarnation, 0 when there is none. */
+  highest(incarnation: Incarnation): number {
+    const ranges = this.#ranges.get(incarnation);
+    return ranges === undefined ? 0 : ranges[ranges.length - 1]!;
+  }
+
+  /** Returns false when the dot was already there. */
+  add(dot: Dot): boolean {
+    const ranges = this.#ranges.get(dot.incarnation);
+    if (ranges !== undefined && ranges[ranges.length - 1] === dot.counter - 1) {
+      ranges[ranges.length - 1] = dot.counter;
+      return true;
+    }
+    return this.addRange(dot.incarnation, dot.counter, dot.counter);
+  }
+
+  /** Adds the counters from..to, both included. Returns false when all were already there. */
+  addRange(incarnation: Incarnation, from: number, to: number): boolean {
+    let ranges = this.#ranges.get(incarnation);
+    if (ranges === undefined) {
+      ranges = [];
+      this.#ranges.set(incarnation, ranges);
+    }
+    const first = firstRangeEndingAtOrAfter(ranges, from - 1);
+    if (first < ranges.length && ranges[first]! <= from && ranges[first + 1]! >= to) return false;
+    let last = first;
+    let low = from;
+    let high = to;
+    while (last < ranges.length && ranges[last]! <= to + 1) {
+      low = Math.min(low, ranges[last]!);
+      high = Math.max(high, ranges[last + 1]!);
+      last += 2;
+    }
+    this.#rangeCount += 1 - (last - first) / 2;
+    if (first === ranges.length) ranges.push(low, high);
+    else ranges.splice(first, last - first, low, high);
+    return true;
+  }
+
+  /** Makes this the union of both. */
+  join(other: Context): void {
+    for (const [incarnation, theirs] of other.#ranges) {
+      const mine = this.#ranges.get(incarnation);
+      if (mine === undefined) this.#replace(incarnation, theirs.slice());
+      else if (theirs.length <= 8) for (let i = 0; i < theirs.length; i += 2) this.addRange(incarnation, theirs[i]!, theirs[i + 1]!);
+      else this.#replace(incarnation, union(mine, theirs));
+    }
+  }
+
+  clone(): Context {
+    const copy = new Context();
+    for (const [incarnation, ranges] of this.#ranges) copy.#replace(incarnation, ranges.slice());
+    return copy;
+  }
+
+  /** The dots of this that are not in the other. */
+  minus(other: Context): Context {
+    const rest = new Context();
+    for (const [incarnation, mine] of this.#ranges) {
+      const left = subtract(mine, other.#ranges.get(incarnation) ?? []);
+      if (left.length > 0) rest.#replace(incarnation, left);
+    }
+    return rest;
+  }
+
+  /** The dots of this that lie in [from, to] of one incarnation, as flat pairs. */
+  rangesWithin(incarnation: Incarnation, from: number, to: number): number[] {
+    const ranges = this.#ranges.get(incarnation) ?? [];
+    const cut: number[] = [];
+    for (let i = firstRangeEndingAtOrAfter(ranges, from); i < ranges.length && ranges[i]! <= to; i += 2) {
+      cut.push(Math.max(ranges[i]!, from), Math.min(ranges[i + 1]!, to));
+    }
+    return cut;
+  }
+
+  covers(other: Context): boolean {
+    return other.minus(this).isEmpty;
+  }
+
+  equals(other: Context): boolean {
+    if (this.#rangeCount !== other.#rangeCount || this.#ranges.size !== other.#ranges.size) return false;
+    for (const [incarnation, mine] of this.#ranges) {
+      const theirs = other.#ranges.get(incarnation);
+      if (theirs?.length !== mine.length) return false;
+      for (let i = 0; i < mine.length; i++) if (mine[i] !== theirs[i]) return false;
+    }
+    return true;
+  }
+
+  /**
+   * A part of this with at most `exceptionsMax` exceptions, for messages that only need a lower bound: to know fewer dots as seen
+   * is always safe, it merely sends or keeps more than necessary.
+   */
+  lowerBound(exceptionsMax: number): Context {
+    if (this.exceptionCount <= exceptionsMax) return this;
+    const bound = new Context();
+    let left = exceptionsMax;
+    for (const [incarnation, ranges] of this.#ranges) {
+      const kept = ranges.slice(0, 2 + 2 * Math.min(left, ranges.length / 2 - 1));
+      left -= kept.length / 2 - 1;
+      bound.#replace(incarnation, kept);
+    }
+    return bound;
+  }
+
+  #replace(incarnation: Incarnation, ranges: Ranges): void {
+    this.#rangeCount += (ranges.length - (this.#ranges.get(incarnation)?.length ?? 0)) / 2;
+    this.#ranges.set(incarnation, ranges);
+  }
+}
+
+/** Index of the first range whose end is at or after the counter; the length when there is none. */
+function firstRangeEndingAtOrAfter(ranges: readonly number[], counter: number): number {
+  let low = 0;
+  let high = ranges.length / 2;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ranges[2 * middle + 1]! < counter) low = middle + 1;
+    else high = middle;
+  }
+  return 2 * low;
+}
+
+function union(a: readonly number[], b: readonly number[]): Ranges {
+  const out: Ranges = [];
+  let i = 0;
+  let j = 0;
+  while (i < a.length || j < b.length) {
+    const takeA = j >= b.length || (i < a.length && a[i]! <= b[j]!);
+    const from = takeA ? a[i]! : b[j]!;
+    const to = takeA ? a[i + 1]! : b[j + 1]!;
+    if (takeA) i += 2;
+    else j += 2;
+    if (out.length > 0 && from <= out[out.length - 1]! + 1) out[out.length - 1] = Math.max(out[out.length - 1]!, to);
+    else out.push(from, to);
+  }
+  return out;
+}
+
+function subtract(a: readonly number[], b: readonly number[]): Ranges {
+  const out: Ranges = [];
+  let j = 0;
+  for (let i = 0; i < a.length; i += 2) {
+    let from = a[i]!;
+    const to = a[i + 1]!;
+    while (j < b.length && b[j + 1]! < from) j += 2;
+    for (let k = j; k < b.length && b[k]! <= to; k += 2) {
+      if (b[k]! > from) out.push(from, b[k]! - 1);
+      from = b[k + 1]! + 1;
+    }
+    if (from <= to) out.push(from, to);
+  }
+  return out;
+}

@@ -1,0 +1,137 @@
+/**
+ * Digests: what lets two stores of any size be compared by a few bytes.
+ *
+ * A digest of a set is the SUM of its elements' hashes modulo 2^128 (AdHash, Bellare and Micciancio, 1997). A sum needs no
+ * order, an element can be taken out again, and the digest of a union of disjoint sets is the sum of theirs: so each write updates
+ * it in constant time, and "what I would have after this repair" is arithmetic. The element hash is SHA-256 over the
+ * cluster's key and the element, cut to 128 bits; without the key, nobody can search for sets with equal sums.
+ *
+ * Two digests describe a store: `root` sums the contents (key, content type, canonical value), so that nodes that hold the same data
+ * have the same root however the data came about; `dotRoot` sums the dots of the live siblings, so that equality of two
+ * dotRoots means that two replicas hold the very same writes.
+ *
+ * This is the only importer of object-hash, which makes the one hash that people see.
+ */
+import { hash } from "node:crypto";
+import objectHash from "object-hash";
+import type { Incarnation } from "./dot.ts";
+import { canonicalJson } from "./json.ts";
+
+/** Sixteen bytes, one a character. */
+export type Hash128 = string;
+
+/** Sixteen secret bytes shared by a cluster. Nodes with different keys never find their digests equal. */
+export type DigestKey = Uint8Array;
+
+/** Used when a cluster has no key: the digests then guard against accidents, not against an attacker. */
+export const DEFAULT_DIGEST_KEY: DigestKey = Buffer.from("concord-no-key-1", "latin1");
+
+export class Digest {
+  /** Least significant lane first. */
+  readonly #lanes = new Uint32Array(4);
+
+  static fromHash(hash128: Hash128): Digest {
+    const digest = new Digest();
+    digest.add(hash128);
+    return digest;
+  }
+
+  add(hash128: Hash128): void {
+    let carry = 0;
+    for (let lane = 0; lane < 4; lane++) {
+      const sum = this.#lanes[lane]! + laneOf(hash128, lane) + carry;
+      this.#lanes[lane] = sum;
+      carry = sum > 0xffff_ffff ? 1 : 0;
+    }
+  }
+
+  subtract(hash128: Hash128): void {
+    let borrow = 0;
+    for (let lane = 0; lane < 4; lane++) {
+      const difference = this.#lanes[lane]! - laneOf(hash128, lane) - borrow;
+      this.#lanes[lane] = difference;
+      borrow = difference < 0 ? 1 : 0;
+    }
+  }
+
+  clone(): Digest {
+    const copy = new Digest();
+    copy.#lanes.set(this.#lanes);
+    return copy;
+  }
+
+  equals(other: Digest): boolean {
+    return this.#lanes.every((lane, i) => lane === other.#lanes[i]);
+  }
+
+  toHash(): Hash128 {
+    const bytes = Buffer.alloc(16);
+    this.#lanes.forEach((lane, i) => bytes.writeUInt32LE(lane, 4 * i));
+    return bytes.toString("latin1");
+  }
+
+  toHex(): string {
+    return Buffer.from(this.toHash(), "latin1").toString("hex");
+  }
+}
+
+/** The hash of one sibling's content. `key` is the entry's key as a byte string. */
+export function contentHash(digestKey: DigestKey, key: string, contentType: string, value: Uint8Array): Hash128 {
+  const canonical = contentType === "" ? canonicalBytes(value) : value;
+  const size = 24 + key.length + 3 * contentType.length + canonical.length;
+  const buffer = size <= scratch.length ? scratch : Buffer.allocUnsafe(size);
+  buffer.set(digestKey, 0);
+  buffer[16] = CONTENT_TAG;
+  buffer.writeUInt16LE(key.length, 17);
+  let end = 19 + buffer.write(key, 19, "latin1");
+  const typeBytes = contentType === "" ? 0 : buffer.write(contentType, end + 2, "utf8");
+  buffer.writeUInt16LE(typeBytes, end);
+  end += 2 + typeBytes;
+  buffer.set(canonical, end);
+  return hash("sha256", buffer.subarray(0, end + canonical.length), "binary").slice(0, 16);
+}
+
+/** The hash of one dot. */
+export function dotHash(digestKey: DigestKey, incarnation: Incarnation, counter: number): Hash128 {
+  dotScratch.set(digestKey, 0);
+  dotScratch.write(incarnation, 17, "latin1");
+  dotScratch.writeUInt32LE(counter, 25);
+  return hash("sha256", dotScratch, "binary").slice(0, 16);
+}
+
+/** The first eight bytes of the keyed hash of some bytes: to compare contexts and to seal tokens. */
+export function shortHash(digestKey: DigestKey, bytes: Uint8Array): string {
+  return hash("sha256", Buffer.concat([digestKey, SHORT_TAG, bytes]), "binary").slice(0, 8);
+}
+
+/** The one hash that people compare: over the store's contents alone, so that equal data has equal hashes. 40 hexadecimal digits. */
+export function storeHash(root: Digest, count: number): string {
+  return objectHash({ root: root.toHex(), count }, { respectType: false });
+}
+
+const CONTENT_TAG = 1;
+const DOT_TAG = 2;
+const SHORT_TAG = Buffer.from([3]);
+const scratch = Buffer.allocUnsafe(4096);
+const dotScratch = Buffer.alloc(29);
+dotScratch[16] = DOT_TAG;
+
+const OPENING_BRACE = 0x7b;
+const BACKSLASH = 0x5c;
+
+/** JSON text without an object and without an escape is its own canonical form, so that most values are hashed as they are. */
+function canonicalBytes(json: Uint8Array): Uint8Array {
+  if (!json.includes(OPENING_BRACE) && !json.includes(BACKSLASH)) return json;
+  return Buffer.from(canonicalJson(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8")), "utf8");
+}
+
+function laneOf(hash128: Hash128, lane: number): number {
+  const at = 4 * lane;
+  return (
+    (hash128.charCodeAt(at) |
+      (hash128.charCodeAt(at + 1) << 8) |
+      (hash128.charCodeAt(at + 2) << 16) |
+      (hash128.charCodeAt(at + 3) << 24)) >>>
+    0
+  );
+}

@@ -1,0 +1,170 @@
+/**
+ * Frames: messages as bytes. Magic, version, kind, exchange, body, and a checksum over all of it.
+ *
+ * TCP's own checksum lets about one damaged segment in 65,536 through, and proxies and disks in between have none; a frame with any
+ * flipped bit is refused here, before anything in it is believed. decodeFrame is a border: it returns a problem, it never throws.
+ */
+import { crc32 } from "node:zlib";
+import {
+  ByteReader,
+  ByteWriter,
+  KEY_BYTES_MAX,
+  malformed,
+  NAME_BYTES_MAX,
+  readContext,
+  readDot,
+  writeContext,
+  writeDot,
+} from "./codec.ts";
+import { ConcordError } from "./errors.ts";
+import { PROTOCOL_VERSION, type Message, type Ping, type Summary, type WireEntry } from "./message.ts";
+
+/** A frame of this many bytes or more is refused: one repair answer, its context and one largest value fit with room. */
+export const FRAME_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Entries of one frame. Each takes three bytes at least, so the frame's size is the limit that bites. */
+const ENTRIES_MAX = 1 << 20;
+
+/** Gone dots of one entry: a deletion names what it removed. */
+const GONE_MAX = 1 << 16;
+
+const ADDRESS_BYTES_MAX = 1024;
+const MAGIC = 0xc0;
+const KINDS = ["ping", "pong", "push", "push-ack", "repair-request", "repair-answer"] as const;
+
+export type Decoded = { readonly ok: true; readonly message: Message } | { readonly ok: false; readonly problem: string };
+
+export function encodeFrame(message: Message): Buffer {
+  const writer = new ByteWriter(512);
+  writer.uint8(MAGIC);
+  writer.uint8(PROTOCOL_VERSION);
+  writer.uint8(KINDS.indexOf(message.kind));
+  writer.uint32(message.exchange);
+  writeBody(writer, message);
+  writer.uint32(crc32(writer.view()));
+  return writer.view();
+}
+
+/** Entries of the message are views of `frame`. */
+export function decodeFrame(frame: Uint8Array): Decoded {
+  try {
+    return { ok: true, message: readFrame(frame) };
+  } catch (error) {
+    if (error instanceof ConcordError) return { ok: false, problem: error.message };
+    throw error;
+  }
+}
+
+function readFrame(frame: Uint8Array): Message {
+  if (frame.length > FRAME_BYTES_MAX) throw malformed(`a frame of ${frame.length} bytes where ${FRAME_BYTES_MAX} are the most`);
+  if (frame.length < 11) throw malformed(`a frame of ${frame.length} bytes`);
+  const body = frame.subarray(0, frame.length - 4);
+  if (new ByteReader(frame.subarray(frame.length - 4)).uint32() !== crc32(body)) throw malformed("a frame whose checksum does not match");
+  const reader = new ByteReader(body);
+  if (reader.uint8() !== MAGIC) throw malformed("a frame that does not begin as one");
+  const version = reader.uint8();
+  if (version !== PROTOCOL_VERSION) throw malformed(`protocol version ${version}; this node speaks ${PROTOCOL_VERSION}`);
+  const kind = KINDS[reader.uint8()];
+  if (kind === undefined) throw malformed("a message of an unknown kind");
+  const message = readBody(reader, kind, reader.uint32());
+  reader.end();
+  return message;
+}
+
+function writeBody(writer: ByteWriter, message: Message): void {
+  switch (message.kind) {
+    case "ping":
+    case "pong":
+      writer.text(message.name);
+      writer.text(message.address);
+      return writeSummary(writer, message.summary);
+    case "push":
+      writeContext(writer, message.context);
+      return writeEntries(writer, message.entries);
+    case "push-ack":
+      return writer.uint8(message.accepted ? 1 : 0);
+    case "repair-request":
+      writer.varint(message.bytesMax);
+      return writeContext(writer, message.seen);
+    case "repair-answer":
+      writer.uint8(message.more ? 1 : 0);
+      writeSummary(writer, message.summary);
+      writeContext(writer, message.context);
+      writeContext(writer, message.covered);
+      return writeEntries(writer, message.entries);
+  }
+}
+
+function readBody(reader: ByteReader, kind: Message["kind"], exchange: number): Message {
+  switch (kind) {
+    case "ping":
+    case "pong":
+      return readPing(reader, kind, exchange);
+    case "push":
+      return { kind, exchange, context: readContext(reader), entries: readEntries(reader) };
+    case "push-ack":
+      return { kind, exchange, accepted: readFlag(reader) };
+    case "repair-request":
+      return { kind, exchange, bytesMax: reader.varint(FRAME_BYTES_MAX), seen: readContext(reader) };
+    case "repair-answer":
+      return {
+        kind,
+        exchange,
+        more: readFlag(reader),
+        summary: readSummary(reader),
+        context: readContext(reader),
+        covered: readContext(reader),
+        entries: readEntries(reader),
+      };
+  }
+}
+
+function readPing(reader: ByteReader, kind: Ping["kind"], exchange: number): Ping {
+  return { kind, exchange, name: reader.text(NAME_BYTES_MAX), address: reader.text(ADDRESS_BYTES_MAX), summary: readSummary(reader) };
+}
+
+function writeSummary(writer: ByteWriter, summary: Summary): void {
+  writer.fixedChars(summary.root);
+  writer.fixedChars(summary.dotRoot);
+  writer.fixedChars(summary.context);
+  writer.varint(summary.count);
+}
+
+function readSummary(reader: ByteReader): Summary {
+  return {
+    root: reader.fixedChars(16),
+    dotRoot: reader.fixedChars(16),
+    context: reader.fixedChars(8),
+    count: reader.varint(Number.MAX_SAFE_INTEGER),
+  };
+}
+
+function writeEntries(writer: ByteWriter, entries: readonly WireEntry[]): void {
+  writer.varint(entries.length);
+  for (const entry of entries) {
+    writer.chars(entry.key);
+    writer.varint(entry.gone.length);
+    for (const dot of entry.gone) writeDot(writer, dot);
+    writer.bytes(entry.record);
+  }
+}
+
+function readEntries(reader: ByteReader): WireEntry[] {
+  const count = reader.varint(Math.min(ENTRIES_MAX, reader.left));
+  const entries: WireEntry[] = [];
+  for (let i = 0; i < count; i++) {
+    const key = reader.chars(KEY_BYTES_MAX);
+    if (key === "") throw malformed("an empty key");
+    const goneCount = reader.varint(Math.min(GONE_MAX, reader.left));
+    const gone = [];
+    for (let j = 0; j < goneCount; j++) gone.push(readDot(reader));
+    entries.push({ key, gone, record: reader.bytes(reader.left) });
+  }
+  return entries;
+}
+
+function readFlag(reader: ByteReader): boolean {
+  const flag = reader.uint8();
+  if (flag > 1) throw malformed("a flag that is neither 0 nor 1");
+  return flag === 1;
+}

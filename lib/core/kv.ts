@@ -1,0 +1,87 @@
+/**
+ * What every face of a node calls: HTTP, the console, an embedding program. Strings and bytes in, values out; no dots, no messages.
+ *
+ * Reads are synchronous and see only what is durable. Writes resolve when they are durable on this node (and on as many others
+ * as asked for); a rejected write is a ConcordError.
+ */
+import type { RepairReceipt } from "./output.ts";
+import type { MemberView } from "./status.ts";
+
+export interface KvValue {
+  /** "" for JSON text, else a media type. */
+  readonly contentType: string;
+  readonly value: Uint8Array;
+  /** Names all siblings that the key holds, for a write that has seen them. */
+  readonly token: string;
+  /** Live values of the key that have not expired; over 1 means that writes did not know of each other. */
+  readonly siblings: number;
+  /** 0 when it never expires. */
+  readonly expiresAtMs: number;
+  /** The name of the node that took the write. */
+  readonly writer: string;
+  readonly writtenMs: number;
+}
+
+export interface KvOperation {
+  readonly key: string;
+  /** Undefined deletes the key. */
+  readonly value: Uint8Array | undefined;
+  readonly contentType?: string;
+  /** From an earlier read: exactly what that read showed is replaced. Without: what this node holds now. */
+  readonly token?: string | undefined;
+  /** Milliseconds from now until the value is gone. */
+  readonly ttlMs?: number | undefined;
+}
+
+export interface KvReceipt {
+  /** For each operation: false for a deletion that found nothing. */
+  readonly changed: readonly boolean[];
+  /** For each operation: the token of what it wrote. */
+  readonly tokens: readonly string[];
+  /** Nodes known to hold all of it durably, this one included. */
+  readonly copies: number;
+}
+
+export interface KvListing {
+  readonly entries: readonly { readonly key: string; readonly value: KvValue }[];
+  /** Give as `after` to go on; undefined at the end. */
+  readonly cursor: string | undefined;
+}
+
+export interface KvEvent {
+  readonly kind: "put" | "delete";
+  readonly key: string;
+  readonly value: KvValue | undefined;
+}
+
+export interface NodeStatus {
+  readonly name: string;
+  readonly address: string;
+  readonly keys: number;
+  /** Live values, siblings counted each. */
+  readonly count: number;
+  readonly hash: string;
+  readonly incarnations: number;
+  readonly exceptions: number;
+  readonly peers: readonly MemberView[];
+  readonly repairingWith: string | undefined;
+  readonly lastRepair: RepairReceipt | undefined;
+  /** Why the node takes no writes; undefined when it does. */
+  readonly stopped: string | undefined;
+}
+
+export interface Kv {
+  /** Undefined when the key is not there or has expired. Throws `invalid` for a key of the wrong length, `damaged`. */
+  get(key: string): KvValue | undefined;
+  /** All values of the key that have not expired, the one that `get` shows first. */
+  siblings(key: string): readonly KvValue[];
+  /** Operations that become durable together on this node. `copies`: how many nodes must hold them, 1 by default. */
+  write(operations: readonly KvOperation[], options?: { readonly copies?: number }): Promise<KvReceipt>;
+  /** Keys in byte order: those that begin with `prefix` and come after `after`, `limit` of them at most. */
+  list(options: { readonly prefix?: string; readonly after?: string; readonly limit: number }): KvListing;
+  /** Hears of every change of a key that begins with `prefix`, after it is durable. Returns how to stop. */
+  watch(prefix: string, listener: (event: KvEvent) => void): () => void;
+  status(): NodeStatus;
+  /** Equal on all nodes that hold the same data. */
+  hash(): string;
+}

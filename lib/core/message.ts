@@ -1,0 +1,94 @@
+/**
+ * Everything that peers say to each other. Three exchanges, each a request and its reply:
+ *
+ *   ping → pong                         who I am and the summary of what I hold
+ *   push → push-ack                     entries that I just wrote
+ *   repair-request → repair-answer      what do you hold that I have not seen?
+ *
+ * A message names its exchange, so that a reply which is late or doubled finds nobody waiting and is dropped. All of them may be
+ * lost, doubled, delayed and reordered; merging is idempotent and commutative, so the worst that this costs is time.
+ */
+import type { Context } from "./context.ts";
+import type { Hash128 } from "./digest.ts";
+import type { Dot } from "./dot.ts";
+import type { EntryKey } from "./layout.ts";
+
+/** Raised when a frame's meaning changes. A node refuses frames of another version with a clear line. */
+export const PROTOCOL_VERSION = 1;
+
+/** What a replica holds, in some forty-five bytes. Equal summaries mean: nothing to do. */
+export interface Summary {
+  readonly root: Hash128;
+  readonly dotRoot: Hash128;
+  /** Live siblings. */
+  readonly count: number;
+  /** Eight bytes of the context's hash. */
+  readonly context: string;
+}
+
+/** One key as a peer holds it at the moment of the message. */
+export interface WireEntry {
+  readonly key: EntryKey;
+  /** ALL its live siblings, encoded as on disk (codec.ts); empty when it holds none. */
+  readonly record: Uint8Array;
+  /** Dots of this key that are seen and no longer live: the deletion's own and those it removed. */
+  readonly gone: readonly Dot[];
+}
+
+export interface Ping {
+  readonly kind: "ping" | "pong";
+  readonly exchange: number;
+  /** The sender's name, for people and for ties. */
+  readonly name: string;
+  /** Where the sender listens, so that a peer which does not list it can find it. */
+  readonly address: string;
+  readonly summary: Summary;
+}
+
+export interface Push {
+  readonly kind: "push";
+  readonly exchange: number;
+  readonly entries: readonly WireEntry[];
+  /** What the sender has seen: a lower bound, for dropping what these entries supersede. Never joined. */
+  readonly context: Context;
+}
+
+export interface PushAck {
+  readonly kind: "push-ack";
+  readonly exchange: number;
+  /** False when the receiver could not take the entries; repair will. */
+  readonly accepted: boolean;
+}
+
+export interface RepairRequest {
+  readonly kind: "repair-request";
+  readonly exchange: number;
+  /** What the asker has seen, or has been sent in this session. A lower bound. */
+  readonly seen: Context;
+  /** About how many bytes of entries the asker wants in one answer. */
+  readonly bytesMax: number;
+}
+
+export interface RepairAnswer {
+  readonly kind: "repair-answer";
+  readonly exchange: number;
+  readonly entries: readonly WireEntry[];
+  /** The dots that this answer dealt with: the asker adds them to `seen` of its next request. */
+  readonly covered: Context;
+  /** True when there is more to ask for. When false, this answer, `context` and `summary` are of one instant. */
+  readonly more: boolean;
+  /** All that the answerer has seen; a lower bound while `more`. Joined only after the last answer, and verified. */
+  readonly context: Context;
+  readonly summary: Summary;
+}
+
+export type Message = Ping | Push | PushAck | RepairRequest | RepairAnswer;
+
+export function sameSummary(a: Summary, b: Summary): boolean {
+  return sameEntries(a, b) && a.context === b.context;
+}
+
+/** Both hold the same live siblings; they may still have seen different deletions. */
+export function sameEntries(a: Summary, b: Summary): boolean {
+  return a.root === b.root && a.dotRoot === b.dotRoot && a.count === b.count;
+}

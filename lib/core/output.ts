@@ -1,0 +1,60 @@
+/**
+ * What a step decides: values, so that a simulator can look at them and a node can hold them back until the batch is durable.
+ */
+import type { Siblings } from "./entry.ts";
+import type { ConcordError } from "./errors.ts";
+import type { EntryKey } from "./layout.ts";
+import type { Message } from "./message.ts";
+import type { Dot } from "./dot.ts";
+
+export type Output =
+  /** A message to a peer, by its address. */
+  | { readonly type: "send"; readonly to: string; readonly message: Message }
+  /** The reply to the request that this step was given. */
+  | { readonly type: "reply"; readonly message: Message }
+  /** The answer to a client's write. */
+  | { readonly type: "settle"; readonly ticket: number; readonly result: WriteResult }
+  /** A key holds something else now. */
+  | { readonly type: "changed"; readonly key: EntryKey; readonly before: Siblings; readonly after: Siblings }
+  /** For the log, the status and the counters. */
+  | { readonly type: "event"; readonly event: ReplicaEvent }
+  /** There is more to do without any input: step again with `continue`. */
+  | { readonly type: "continue" };
+
+export type WriteResult =
+  | {
+      readonly ok: true;
+      /** For each operation its dot; undefined for a deletion that found nothing. */
+      readonly dots: readonly (Dot | undefined)[];
+      /** Nodes that are known to hold the write durably, this one included. */
+      readonly copies: number;
+    }
+  | { readonly ok: false; readonly error: ConcordError; readonly copies: number };
+
+export interface RepairReceipt {
+  readonly peer: string;
+  readonly kind: "delta" | "full";
+  readonly result: "joined" | "differs" | "too-many-drops" | "interrupted";
+  readonly requests: number;
+  readonly entriesIn: number;
+  readonly bytesIn: number;
+  readonly dropped: number;
+  readonly tookMs: number;
+}
+
+export type ReplicaEvent =
+  | { readonly kind: "peer-up"; readonly peer: string; readonly name: string }
+  | { readonly kind: "peer-down"; readonly peer: string; readonly why: string }
+  | { readonly kind: "peer-learned"; readonly peer: string; readonly name: string }
+  | { readonly kind: "all-peers-up" }
+  | { readonly kind: "in-sync"; readonly peer: string }
+  | { readonly kind: "differs"; readonly peer: string }
+  | { readonly kind: "repair-started"; readonly peer: string }
+  | { readonly kind: "repair-ended"; readonly receipt: RepairReceipt }
+  | { readonly kind: "push-dropped"; readonly peer: string; readonly keys: number }
+  | { readonly kind: "refused"; readonly peer: string; readonly why: string }
+  | { readonly kind: "clock-far-ahead"; readonly peer: string; readonly siblings: number }
+  | { readonly kind: "incarnation-renounced"; readonly peer: string }
+  | { readonly kind: "sibling-created"; readonly key: EntryKey }
+  | { readonly kind: "swept"; readonly siblings: number }
+  | { readonly kind: "audit-failed"; readonly problem: string };

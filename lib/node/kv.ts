@@ -1,0 +1,174 @@
+/**
+ * The Kv of a node: translates keys, tokens and values at the border, reads what is durable straight from the storage, and hands writes
+ * to the node's inbox.
+ */
+import { decodeSiblings, KEY_BYTES_MAX, NAME_BYTES_MAX } from "../core/codec.ts";
+import { storeHash } from "../core/digest.ts";
+import { dotsOf, isExpired, NO_SIBLINGS, pick, type Sibling, type Siblings } from "../core/entry.ts";
+import { ConcordError } from "../core/errors.ts";
+import type { Kv, KvEvent, KvListing, KvOperation, KvReceipt, KvValue, NodeStatus } from "../core/kv.ts";
+import { after, ENTRY, entryAt, keyFromBytes, keyToBytes, type EntryKey } from "../core/layout.ts";
+import type { RepairReceipt } from "../core/output.ts";
+import type { Clock, Storage } from "../core/ports.ts";
+import { decodeToken, encodeToken } from "../core/token.ts";
+import type { Node } from "../node.ts";
+import type { Member, Operation } from "../replica.ts";
+
+export interface KvDeps {
+  readonly node: Node;
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly name: string;
+  readonly address: string;
+}
+
+/** The Kv, and what the node's listeners must feed it with. */
+export interface NodeKv extends Kv {
+  onChange(key: EntryKey, before: Siblings, after: Siblings): void;
+  onRepair(receipt: RepairReceipt): void;
+}
+
+/** Keys that one page of a listing holds at most. */
+export const LIST_MAX = 10_000;
+
+export function createKv(deps: KvDeps): NodeKv {
+  const { node, storage, clock } = deps;
+  const store = node.replica.store;
+  const { digestKey } = store.options;
+  const watchers = new Set<{ readonly prefix: string; readonly listener: (event: KvEvent) => void }>();
+  let lastRepair: RepairReceipt | undefined;
+
+  const view = (key: EntryKey, siblings: Siblings, shown: Sibling, nowMs: number): KvValue => ({
+    contentType: shown.contentType,
+    value: shown.value,
+    token: encodeToken(digestKey, key, dotsOf(siblings)),
+    siblings: siblings.filter((sibling) => !isExpired(sibling, nowMs)).length,
+    expiresAtMs: shown.expiresAtMs,
+    writer: shown.writer,
+    writtenMs: shown.stamp.ms,
+  });
+
+  const read = (key: EntryKey): Siblings => {
+    const record = storage.get(entryAt(key));
+    return record === undefined ? NO_SIBLINGS : decodeSiblings(record);
+  };
+
+  const shown = (key: EntryKey, siblings: Siblings, nowMs: number): KvValue | undefined => {
+    const picked = pick(siblings, nowMs);
+    return picked === undefined ? undefined : view(key, siblings, picked, nowMs);
+  };
+
+  return {
+    get(key) {
+      const bytes = checkKey(key);
+      return shown(bytes, read(bytes), clock.now().wallMs);
+    },
+
+    siblings(key) {
+      const bytes = checkKey(key);
+      const nowMs = clock.now().wallMs;
+      const siblings = read(bytes);
+      const first = pick(siblings, nowMs);
+      if (first === undefined) return [];
+      const others = siblings.filter((sibling) => sibling !== first && !isExpired(sibling, nowMs));
+      return [first, ...others].map((sibling) => view(bytes, siblings, sibling, nowMs));
+    },
+
+    async write(operations, options = {}): Promise<KvReceipt> {
+      const { wallMs } = clock.now();
+      const translated = operations.map((operation) => translate(operation, wallMs));
+      const result = await node.write(translated, options.copies ?? 1);
+      if (!result.ok) throw result.error;
+      return {
+        changed: result.dots.map((dot) => dot !== undefined),
+        tokens: result.dots.map((dot, i) => encodeToken(digestKey, translated[i]!.key, dot === undefined ? [] : [dot])),
+        copies: result.copies,
+      };
+    },
+
+    list({ prefix = "", after: cursor, limit }): KvListing {
+      const nowMs = clock.now().wallMs;
+      const start = ENTRY + keyToBytes(prefix);
+      const from = cursor === undefined ? start : [start, ENTRY + keyToBytes(cursor) + "\0"].sort().pop()!;
+      const { rows, more } = storage.range(from, endOf(start), Math.min(limit, LIST_MAX));
+      const entries: { key: string; value: KvValue }[] = [];
+      for (const row of rows) {
+        const key = row.key.slice(ENTRY.length);
+        const value = shown(key, decodeSiblings(row.value), nowMs);
+        if (value !== undefined) entries.push({ key: keyFromBytes(key), value });
+      }
+      return { entries, cursor: more ? keyFromBytes(rows[rows.length - 1]!.key.slice(ENTRY.length)) : undefined };
+    },
+
+    watch(prefix, listener) {
+      const watcher = { prefix: keyToBytes(prefix), listener };
+      watchers.add(watcher);
+      return () => watchers.delete(watcher);
+    },
+
+    status: (): NodeStatus => ({
+      name: deps.name,
+      address: deps.address,
+      keys: store.keyCount,
+      count: store.count,
+      hash: storeHash(store.root, store.count),
+      incarnations: store.context.incarnationCount,
+      exceptions: store.context.exceptionCount,
+      peers: node.replica.membership.members().map(viewMember),
+      repairingWith: node.replica.repairingWith,
+      lastRepair,
+      stopped: node.stopped?.message,
+    }),
+
+    hash: () => storeHash(store.root, store.count),
+
+    onChange(key, before, siblings) {
+      if (watchers.size === 0) return;
+      const nowMs = clock.now().wallMs;
+      const value = shown(key, siblings, nowMs);
+      if (value === undefined && pick(before, 0) === undefined) return;
+      const event: KvEvent = { kind: value === undefined ? "delete" : "put", key: keyFromBytes(key), value };
+      for (const watcher of watchers) if (key.startsWith(watcher.prefix)) watcher.listener(event);
+    },
+
+    onRepair(receipt) {
+      lastRepair = receipt;
+    },
+  };
+
+  function translate(operation: KvOperation, nowMs: number): Operation {
+    const key = checkKey(operation.key);
+    const observed = operation.token === undefined ? undefined : decodeToken(digestKey, key, operation.token);
+    if (operation.value === undefined) return { key, write: undefined, observed };
+    const contentType = operation.contentType ?? "";
+    if (Buffer.byteLength(contentType) > NAME_BYTES_MAX) throw new ConcordError("invalid", `a content type has ${NAME_BYTES_MAX} bytes at most`);
+    return { key, write: { contentType, value: operation.value, expiresAtMs: expiryOf(operation.ttlMs, nowMs), observed } };
+  }
+}
+
+/** The key as a byte string. Throws `invalid` or `too-large`. */
+export function checkKey(key: string): EntryKey {
+  if (key === "") throw new ConcordError("invalid", "the key is empty; a key has 1 to 1024 bytes");
+  const bytes = keyToBytes(key);
+  if (bytes.length > KEY_BYTES_MAX) throw new ConcordError("too-large", `the key has ${bytes.length} bytes; ${KEY_BYTES_MAX} are the most`);
+  return bytes;
+}
+
+function expiryOf(ttlMs: number | undefined, nowMs: number): number {
+  if (ttlMs === undefined) return 0;
+  if (!(ttlMs > 0 && ttlMs <= TTL_MAX_MS)) throw new ConcordError("invalid", "the time to live must be over 0 and at most a hundred years");
+  return Math.ceil(nowMs + ttlMs);
+}
+
+const TTL_MAX_MS = 100 * 366 * 86_400_000;
+
+/** The first storage key after all that begin with this one. */
+function endOf(start: string): string {
+  const trimmed = start.replace(/\xff+$/, "");
+  return after(trimmed);
+}
+
+function viewMember(member: Member): NodeStatus["peers"][number] {
+  const { address, name, status, listed, sinceMs, roundTripMs } = member;
+  return { address, name, status, listed, sinceMs, roundTripMs, inSync: member.summary === undefined ? undefined : member.differed === 0 };
+}

@@ -1,0 +1,35 @@
+/** One peer as this node sees it: where it is, whether it answers, and what it last said that it holds. */
+import type { Summary } from "../core/message.ts";
+import { Detector, type MemberStatus } from "./detector.ts";
+
+export class Member {
+  readonly address: string;
+  /** True for a peer of this node's own list, false for one that was learned from its ping. */
+  readonly listed: boolean;
+  name = "";
+  /** What the world was last told: events are changes of this. */
+  status: MemberStatus = "unknown";
+  /** Since when it has that status, by the wall clock, for people. */
+  sinceMs: number;
+  roundTripMs: number | undefined;
+  summary: Summary | undefined;
+  /** Summaries in a row that differed from ours. */
+  differed = 0;
+  /** The ping that waits for its pong. */
+  ping: { readonly exchange: number; readonly sentMs: number } | undefined;
+  lastPingMs = -Infinity;
+  lastHeardMs = -Infinity;
+  readonly detector: Detector;
+
+  constructor(address: string, listed: boolean, timeoutMs: number, wallMs: number) {
+    this.address = address;
+    this.listed = listed;
+    this.sinceMs = wallMs;
+    this.detector = new Detector(timeoutMs);
+  }
+
+  /** Worth sending to. */
+  get isUp(): boolean {
+    return this.status === "alive" || this.status === "suspect";
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * The asking side of a repair, as a state machine over messages: ask, merge the answer, ask on, verify, and only then join.
+ *
+ *   asking ──last answer──► verifying ──digests agree──► dropping ──► done (their context joined)
+ *     ▲                         │
+ *     └── as a full push ◄──────┘ digests differ
+ *
+ * A delta asks for what we have not seen. It cannot show that a peer dropped something long ago, and then the digests differ. A full
+ * push asks as if we had seen nothing: whatever they then do not name although they have seen it, they dropped, and we drop it too,
+ * after the digests agree. Both are the same exchange with another `seen`, merged by the same rule.
+ *
+ * Nothing here is durable and nothing has to be: a session that is interrupted leaves merged entries and an unjoined context.
+ */
+import { Context } from "../core/context.ts";
+import { decodeSiblings } from "../core/codec.ts";
+import type { Dot } from "../core/dot.ts";
+import type { RepairAnswer, RepairRequest } from "../core/message.ts";
+import type { MergeOutcome, Store } from "../core/store.ts";
+import { ANSWER_BYTES } from "./answer.ts";
+import { Verification } from "./verification.ts";
+
+export type RepairKind = "delta" | "full";
+
+export interface PullOptions {
+  /** The largest share of our siblings that one round may drop; beyond it the round stops and says so. */
+  readonly dropShareMax: number;
+  /** Drops that are always allowed, so that a small store is not bound by a share. */
+  readonly dropsAllowed: number;
+}
+
+export interface PullCounts {
+  kind: RepairKind;
+  requests: number;
+  entriesIn: number;
+  bytesIn: number;
+  dropped: number;
+}
+
+export type PullResult = "joined" | "differs" | "too-many-drops";
+
+/** Drops of one step. */
+const DROPS_PER_STEP = 512;
+
+export class Pull {
+  readonly counts: PullCounts;
+  readonly #store: Store;
+  readonly #options: PullOptions;
+  /** What we tell them that we have seen: at first our context, then also what their answers covered. */
+  #seen: Context;
+  /** In a full push, every dot that they named. */
+  #received: Context | undefined;
+  #theirs: Context | undefined;
+  #verification: Verification | undefined;
+  #drops: Dot[] | undefined;
+
+  constructor(store: Store, kind: RepairKind, options: PullOptions) {
+    this.#store = store;
+    this.#options = options;
+    this.#seen = store.context.clone();
+    this.counts = { kind, requests: 0, entriesIn: 0, bytesIn: 0, dropped: 0 };
+    if (kind === "full") this.#becomeFull();
+  }
+
+  /** True while the next thing to do is ours: call `advance`. False while an answer is awaited. */
+  get isBusy(): boolean {
+    return this.#verification !== undefined || this.#drops !== undefined;
+  }
+
+  request(exchange: number): RepairRequest {
+    this.counts.requests++;
+    return { kind: "repair-request", exchange, seen: this.#seen, bytesMax: ANSWER_BYTES };
+  }
+
+  /**
+   * Merges an answer; what changed is added to `merged`, also when it throws what Store.merge throws. Afterwards either `isBusy` or
+   * another `request` is due.
+   */
+  onAnswer(answer: RepairAnswer, nowMs: number, merged: MergeOutcome[]): undefined {
+    for (const entry of answer.entries) {
+      this.counts.entriesIn++;
+      this.counts.bytesIn += entry.key.length + entry.record.length;
+      merged.push(this.#store.merge(entry, answer.context, nowMs));
+      if (this.#received !== undefined) for (const sibling of decodeSiblings(entry.record)) this.#received.add(sibling.dot);
+    }
+    if (answer.more) {
+      this.#seen.join(answer.covered);
+    } else {
+      this.#theirs = answer.context;
+      this.#verification = new Verification(this.#store, answer.context, answer.summary, this.#received);
+    }
+  }
+
+  /** One slice of the verification or of the drops. Returns a result when the session is over. */
+  advance(merged: MergeOutcome[]): PullResult | undefined {
+    if (this.#drops !== undefined) return this.#drop(this.#drops, merged);
+    const verdict = this.#verification?.step();
+    if (verdict === undefined) return undefined;
+    this.#verification = undefined;
+    if (verdict.verified) {
+      if (verdict.drops.length > this.#dropsMax()) return "too-many-drops";
+      this.#drops = [...verdict.drops];
+      return undefined;
+    }
+    if (this.counts.kind === "full") return "differs";
+    this.#becomeFull();
+    return undefined;
+  }
+
+  /** The session ends early. */
+  stop(): void {
+    this.#verification?.stop();
+  }
+
+  #becomeFull(): void {
+    this.counts.kind = "full";
+    this.#seen = new Context();
+    this.#received = new Context();
+  }
+
+  #drop(drops: Dot[], merged: MergeOutcome[]): PullResult | undefined {
+    for (const dot of drops.splice(0, DROPS_PER_STEP)) {
+      const outcome = this.#store.drop(dot);
+      if (outcome === undefined) continue;
+      this.counts.dropped++;
+      merged.push(outcome);
+    }
+    if (drops.length > 0) return undefined;
+    this.#store.joinContext(this.#theirs!);
+    return "joined";
+  }
+
+  #dropsMax(): number {
+    return Math.max(this.#options.dropsAllowed, this.#options.dropShareMax * this.#store.count);
+  }
+}

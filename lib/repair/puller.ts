@@ -1,0 +1,152 @@
+/**
+ * Decides when to repair from whom, and drives the one session that may run: the recovering side pulls.
+ *
+ * One repair at a time per node, so that a node which comes back is not sent the same entries by every peer at once; a moment of
+ * jitter, so that nodes which see the same difference do not all begin together. A session that fails backs off.
+ */
+import { ConcordError } from "../core/errors.ts";
+import type { RepairAnswer } from "../core/message.ts";
+import type { Output, RepairReceipt } from "../core/output.ts";
+import type { Now, Random } from "../core/ports.ts";
+import type { MergeOutcome, Store } from "../core/store.ts";
+import { Pull, type PullOptions, type PullResult } from "./pull.ts";
+
+export interface PullerOptions extends PullOptions {
+  /** How long an answer may take before the page is asked for again. */
+  readonly answerTimeoutMs: number;
+  /** The most that the start of a repair is put off by chance. */
+  readonly jitterMs: number;
+}
+
+/** How often a page is asked for before the session is given up. */
+const ATTEMPTS_MAX = 3;
+
+/** The longest pause after failures in a row. */
+const BACKOFF_MAX_MS = 60_000;
+
+export interface PullerStep {
+  readonly outputs: Output[];
+  readonly merged: readonly MergeOutcome[];
+}
+
+interface Session {
+  readonly peer: string;
+  readonly pull: Pull;
+  readonly startedMs: number;
+  exchange: number;
+  askedMs: number;
+  attempts: number;
+}
+
+export class Puller {
+  readonly #store: Store;
+  readonly #options: PullerOptions;
+  readonly #random: Random;
+  readonly #nextExchange: () => number;
+  /** Peers to pull from, and not before when. */
+  readonly #wanted = new Map<string, number>();
+  readonly #failures = new Map<string, number>();
+  #session: Session | undefined;
+
+  constructor(store: Store, options: PullerOptions, random: Random, nextExchange: () => number) {
+    this.#store = store;
+    this.#options = options;
+    this.#random = random;
+    this.#nextExchange = nextExchange;
+  }
+
+  get activePeer(): string | undefined {
+    return this.#session?.peer;
+  }
+
+  /** The number of peers that wait to be pulled from. */
+  get wantedCount(): number {
+    return this.#wanted.size;
+  }
+
+  /** A peer holds something that we may lack. `atOnce` for a first meeting. */
+  want(peer: string, atOnce: boolean, now: Now): void {
+    if (this.#session?.peer === peer || this.#wanted.has(peer)) return;
+    const failures = this.#failures.get(peer) ?? 0;
+    const backoffMs = failures === 0 ? 0 : Math.min(1000 * 2 ** failures, BACKOFF_MAX_MS);
+    const jitterMs = atOnce ? 0 : this.#random.uint32() % (this.#options.jitterMs + 1);
+    this.#wanted.set(peer, now.monotonicMs + backoffMs + jitterMs);
+  }
+
+  /** The peer went away or holds the same now. */
+  unwant(peer: string): void {
+    this.#wanted.delete(peer);
+  }
+
+  /** Starts a session when one is due; asks again for a page that does not come. */
+  onTick(now: Now): Output[] {
+    const session = this.#session;
+    if (session === undefined) return this.#startDue(now);
+    if (session.pull.isBusy || now.monotonicMs - session.askedMs < this.#options.answerTimeoutMs) return [];
+    if (session.attempts >= ATTEMPTS_MAX) return this.#end("interrupted", now);
+    return [this.#ask(session, now)];
+  }
+
+  onPeerDown(peer: string, now: Now): Output[] {
+    this.#wanted.delete(peer);
+    return this.#session?.peer === peer && !this.#session.pull.isBusy ? this.#end("interrupted", now) : [];
+  }
+
+  onAnswer(answer: RepairAnswer, now: Now): PullerStep {
+    const session = this.#session;
+    if (session?.exchange !== answer.exchange || session.pull.isBusy) return NOTHING;
+    session.attempts = 0;
+    return this.#run(session, (merged) => session.pull.onAnswer(answer, now.wallMs, merged), now);
+  }
+
+  /** The next slice of work that needs no message. */
+  onContinue(now: Now): PullerStep {
+    const session = this.#session;
+    if (session?.pull.isBusy !== true) return NOTHING;
+    return this.#run(session, (merged) => session.pull.advance(merged), now);
+  }
+
+  #run(session: Session, work: (merged: MergeOutcome[]) => PullResult | undefined, now: Now): PullerStep {
+    const merged: MergeOutcome[] = [];
+    let result: PullResult | undefined;
+    try {
+      result = work(merged);
+    } catch (error) {
+      if (!(error instanceof ConcordError)) throw error;
+      const refused: Output = { type: "event", event: { kind: "refused", peer: session.peer, why: error.message } };
+      return { outputs: [refused, ...this.#end("interrupted", now)], merged };
+    }
+    if (result !== undefined) return { outputs: this.#end(result, now), merged };
+    return { outputs: [session.pull.isBusy ? { type: "continue" } : this.#ask(session, now)], merged };
+  }
+
+  #startDue(now: Now): Output[] {
+    for (const [peer, notBeforeMs] of this.#wanted) {
+      if (notBeforeMs > now.monotonicMs) continue;
+      this.#wanted.delete(peer);
+      const pull = new Pull(this.#store, this.#store.context.isEmpty ? "full" : "delta", this.#options);
+      this.#session = { peer, pull, startedMs: now.monotonicMs, exchange: 0, askedMs: 0, attempts: 0 };
+      return [{ type: "event", event: { kind: "repair-started", peer } }, this.#ask(this.#session, now)];
+    }
+    return [];
+  }
+
+  #ask(session: Session, now: Now): Output {
+    session.exchange = this.#nextExchange();
+    session.askedMs = now.monotonicMs;
+    session.attempts++;
+    return { type: "send", to: session.peer, message: session.pull.request(session.exchange) };
+  }
+
+  #end(result: RepairReceipt["result"], now: Now): Output[] {
+    const { peer, pull, startedMs } = this.#session!;
+    pull.stop();
+    this.#session = undefined;
+    if (result === "joined") this.#failures.delete(peer);
+    else this.#failures.set(peer, (this.#failures.get(peer) ?? 0) + 1);
+    const receipt: RepairReceipt = { peer, ...pull.counts, result, tookMs: now.monotonicMs - startedMs };
+    return [{ type: "event", event: { kind: "repair-ended", receipt } }];
+  }
+}
+
+const NOTHING: PullerStep = { outputs: [], merged: [] };

@@ -1,0 +1,93 @@
+/**
+ * The check between "the last answer has come" and "their context is ours": by the arithmetic of digests, do we now hold exactly
+ * what they held?
+ *
+ *   dotRoot(mine) − Σ h(mine that they have not seen) − Σ h(mine that they no longer hold) = dotRoot(theirs)
+ *
+ * The first sum walks our live dots outside their context: as many as we could send them. The second is only known after a full push,
+ * where everything they hold was named: whatever of ours they have seen and did not name, they superseded. Both walks go in
+ * slices while writes go on. The sums are those of the instant at which the verification began: a dot that stops being live
+ * before the walk reaches it is counted when it goes, and dots that come later are outside the walk.
+ */
+import { Context } from "../core/context.ts";
+import { Digest, dotHash } from "../core/digest.ts";
+import { dotOfKey, type Dot } from "../core/dot.ts";
+import { dotAtEnd, indexAt } from "../core/layout.ts";
+import type { Summary } from "../core/message.ts";
+import type { Store } from "../core/store.ts";
+
+/** Index rows of one slice: about two milliseconds. */
+const SLICE_ROWS = 2048;
+const PAGE_ROWS = 512;
+
+export type Verdict = { readonly verified: true; readonly drops: readonly Dot[] } | { readonly verified: false };
+
+export class Verification {
+  readonly #store: Store;
+  readonly #theirs: Context;
+  readonly #summary: Summary;
+  /** Our dots to be walked, and those of them that were. */
+  readonly #toWalk: Context;
+  readonly #walked = new Context();
+  readonly #segments: { readonly incarnation: string; from: number; readonly to: number }[] = [];
+  readonly #rest: Digest;
+  #restCount: number;
+  readonly #drops: Dot[] = [];
+  readonly #stopListening: () => void;
+
+  /** `received`: after a full push, the dots that they named. */
+  constructor(store: Store, theirs: Context, summary: Summary, received: Context | undefined) {
+    this.#store = store;
+    this.#theirs = theirs;
+    this.#summary = summary;
+    this.#rest = store.dotRoot.clone();
+    this.#restCount = store.count;
+    this.#toWalk = store.context.minus(received ?? theirs);
+    for (const incarnation of this.#toWalk.incarnations()) {
+      const ranges = this.#toWalk.rangesOf(incarnation);
+      for (let i = 0; i < ranges.length; i += 2) this.#segments.push({ incarnation, from: ranges[i]!, to: ranges[i + 1]! });
+    }
+    this.#segments.reverse();
+    this.#stopListening = store.listen((dot, live) => {
+      if (!live && this.#toWalk.has(dot) && !this.#walked.has(dot)) this.#count(dot, false);
+    });
+  }
+
+  stop(): void {
+    this.#stopListening();
+  }
+
+  /** Walks one slice; returns the verdict when the walk is over. */
+  step(): Verdict | undefined {
+    let rowsLeft = SLICE_ROWS;
+    while (rowsLeft > 0) {
+      const segment = this.#segments[this.#segments.length - 1];
+      if (segment === undefined) return this.#verdict();
+      rowsLeft -= 1 + this.#walk(segment);
+    }
+    return undefined;
+  }
+
+  #walk(segment: { readonly incarnation: string; from: number; readonly to: number }): number {
+    const { incarnation, from, to } = segment;
+    const { rows, more } = this.#store.reader.range(indexAt(incarnation, from), indexAt(incarnation, to) + "\0", PAGE_ROWS);
+    for (const row of rows) this.#count(dotOfKey(dotAtEnd(row.key)), true);
+    const reached = more ? dotOfKey(dotAtEnd(rows[rows.length - 1]!.key)).counter : to;
+    this.#walked.addRange(incarnation, from, reached);
+    segment.from = reached + 1;
+    if (reached >= to) this.#segments.pop();
+    return rows.length;
+  }
+
+  #count(dot: Dot, live: boolean): void {
+    this.#rest.subtract(dotHash(this.#store.options.digestKey, dot.incarnation, dot.counter));
+    this.#restCount--;
+    if (live && this.#theirs.has(dot)) this.#drops.push(dot);
+  }
+
+  #verdict(): Verdict {
+    this.stop();
+    const verified = this.#restCount === this.#summary.count && this.#rest.toHash() === this.#summary.dotRoot;
+    return verified ? { verified, drops: this.#drops } : { verified };
+  }
+}

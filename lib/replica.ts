@@ -1,0 +1,234 @@
+/**
+ * A replica: the whole behaviour of a node as one synchronous function, step(input, now) → outputs.
+ *
+ * There is no await between reading and deciding, no clock, no socket: what happened comes in as a value, what to do goes out as
+ * values, and the store's changes wait in its overlay. The node (node.ts) makes them durable and only then carries the
+ * outputs out. So the simulator can run thousands of these under any schedule and replay every one.
+ */
+import type { Context } from "./core/context.ts";
+import type { Dot } from "./core/dot.ts";
+import { ConcordError } from "./core/errors.ts";
+import type { EntryKey } from "./core/layout.ts";
+import type { Message, Push, RepairRequest } from "./core/message.ts";
+import type { Output } from "./core/output.ts";
+import type { Now, Random } from "./core/ports.ts";
+import type { Change, LocalWrite, MergeOutcome, Store } from "./core/store.ts";
+import { createStaticMembership, type Membership } from "./peers/membership.ts";
+import { Pinger } from "./peers/pinger.ts";
+import { answerRequest } from "./repair/answer.ts";
+import { Puller } from "./repair/puller.ts";
+import { Pusher } from "./repair/pusher.ts";
+import type { ReplicaOptions } from "./config.ts";
+
+export type { Member } from "./peers/member.ts";
+
+export interface Operation {
+  readonly key: EntryKey;
+  /** Undefined deletes. */
+  readonly write: LocalWrite | undefined;
+  /** For a deletion: what the caller had seen; without, what this replica holds now. */
+  readonly observed?: readonly Dot[] | undefined;
+}
+
+export type Input =
+  /** A client's operations: durable together. `copies` nodes are to hold them before the answer. */
+  | { readonly type: "write"; readonly ticket: number; readonly operations: readonly Operation[]; readonly copies: number }
+  | { readonly type: "message"; readonly from: string; readonly message: Message }
+  /** The transport could not reach a peer. */
+  | { readonly type: "unreachable"; readonly to: string; readonly why: string }
+  | { readonly type: "tick" }
+  | { readonly type: "continue" };
+
+export class Replica {
+  readonly store: Store;
+  readonly membership: Membership;
+  readonly #options: ReplicaOptions;
+  readonly #pinger: Pinger;
+  readonly #puller: Puller;
+  readonly #pusher: Pusher;
+  readonly #toldFarAhead = new Set<string>();
+  #exchange = 0;
+  #sweptMs = -Infinity;
+
+  constructor(store: Store, options: ReplicaOptions, random: Random, now: Now) {
+    this.store = store;
+    this.#options = options;
+    const nextExchange = () => (this.#exchange = (this.#exchange + 1) >>> 0);
+    // Replies to an earlier life of this node must find nobody waiting, so the count does not begin at the same number.
+    this.#exchange = random.uint32();
+    const { address: self, peers, timeoutMs } = options;
+    this.membership = createStaticMembership({ self, peers, timeoutMs }, now.wallMs);
+    this.#pinger = new Pinger(options, this.membership, nextExchange);
+    this.#puller = new Puller(store, options, random, nextExchange);
+    this.#pusher = new Pusher(store, this.membership, options, nextExchange);
+  }
+
+  /** Sizes of what is bounded, for checks and status. */
+  get load(): { readonly pushKeys: number; readonly waitingWrites: number; readonly wantedPulls: number } {
+    return { pushKeys: this.#pusher.queuedKeys, waitingWrites: this.#pusher.waitingWrites, wantedPulls: this.#puller.wantedCount };
+  }
+
+  /** The peer that a repair session runs with. */
+  get repairingWith(): string | undefined {
+    return this.#puller.activePeer;
+  }
+
+  step(input: Input, now: Now): Output[] {
+    switch (input.type) {
+      case "write":
+        return this.#onWrite(input.ticket, input.operations, input.copies, now);
+      case "message":
+        return this.#onMessage(input.from, input.message, now);
+      case "unreachable":
+        return this.#onPeers(this.#pinger.onUnreachable(input.to, input.why, now), now);
+      case "tick":
+        return this.#onTick(now);
+      case "continue":
+        return this.#afterPull(this.#puller.activePeer ?? "", this.#puller.onContinue(now), now);
+    }
+  }
+
+  /** After the last input of a turn: what the turn has to tell the peers, in one batch for each. */
+  endTurn(now: Now): Output[] {
+    return this.#pusher.flush(now);
+  }
+
+  #onTick(now: Now): Output[] {
+    const outputs = this.#onPeers(this.#pinger.onTick(() => this.store.summary(), now), now);
+    outputs.push(...this.#pusher.onTick(now), ...this.#puller.onTick(now));
+    if (now.monotonicMs - this.#sweptMs < this.#options.sweepEveryMs) return outputs;
+    this.#sweptMs = now.monotonicMs;
+    const swept = this.store.sweep(now.wallMs, this.#options.sweepMax, now.wallMs);
+    for (const change of swept) outputs.push(...this.#publish(change, undefined));
+    if (swept.length > 0) outputs.push({ type: "event", event: { kind: "swept", siblings: swept.length } });
+    return outputs;
+  }
+
+  #onWrite(ticket: number, operations: readonly Operation[], copies: number, now: Now): Output[] {
+    const refusal = this.#refusal(operations, copies);
+    if (refusal !== undefined) return [{ type: "settle", ticket, result: { ok: false, error: refusal, copies: 0 } }];
+    const dots: (Dot | undefined)[] = [];
+    const outputs: Output[] = [];
+    for (const { key, write, observed } of operations) {
+      const change = write === undefined ? this.store.remove(key, observed, now.wallMs) : this.store.put(key, write, now.wallMs);
+      dots.push(change?.dot);
+      if (change !== undefined) outputs.push(...this.#publish(change, copies > 1 ? ticket : undefined));
+    }
+    const settled = this.#pusher.expect(ticket, dots, copies, now);
+    if (settled !== undefined) outputs.push(settled);
+    return outputs;
+  }
+
+  /** Everything that can be refused is, before the first operation changes anything. */
+  #refusal(operations: readonly Operation[], copies: number): ConcordError | undefined {
+    const nodes = 1 + this.membership.members().length;
+    if (copies > nodes) return new ConcordError("invalid", `${copies} copies were asked for, and this node knows of ${nodes} nodes`);
+    try {
+      for (const { key, write } of operations) if (write !== undefined) this.store.checkPut(key, write);
+    } catch (error) {
+      if (error instanceof ConcordError) return error;
+      throw error;
+    }
+    return undefined;
+  }
+
+  #publish(change: Change, ticket: number | undefined): Output[] {
+    const { key, before, after } = change;
+    return [...this.#pusher.add(key, change.entry.gone, ticket), { type: "changed", key, before, after }];
+  }
+
+  #onMessage(from: string, message: Message, now: Now): Output[] {
+    switch (message.kind) {
+      case "ping": {
+        const { outputs, pullFrom } = this.#pinger.onPing(message, this.store.summary(), now);
+        if (pullFrom !== undefined) this.#puller.want(pullFrom.address, false, now);
+        return outputs;
+      }
+      case "pong": {
+        const wasUp = this.membership.find(from)?.isUp === true;
+        const { outputs, pullFrom } = this.#pinger.onPong(from, message, this.store.summary(), now);
+        if (pullFrom === undefined) return this.#onPeers(outputs, now);
+        this.#puller.want(pullFrom.address, !wasUp, now);
+        return [...this.#onPeers(outputs, now), ...(wasUp ? [] : this.#puller.onTick(now))];
+      }
+      case "push":
+        return this.#onPush(from, message, now);
+      case "push-ack":
+        return this.#pusher.onAck(from, message, now);
+      case "repair-request":
+        return this.#onRepairRequest(from, message, now);
+      case "repair-answer":
+        this.#renounceIfSeen(from, message.context);
+        return this.#afterPull(from, this.#puller.onAnswer(message, now), now);
+    }
+  }
+
+  #onPush(from: string, push: Push, now: Now): Output[] {
+    const outputs = this.#renounceIfSeen(from, push.context);
+    const merged: MergeOutcome[] = [];
+    let accepted = true;
+    try {
+      for (const entry of push.entries) merged.push(this.store.merge(entry, push.context, now.wallMs));
+    } catch (error) {
+      if (!(error instanceof ConcordError)) throw error;
+      accepted = false;
+      outputs.push({ type: "event", event: { kind: "refused", peer: from, why: error.message } });
+    }
+    outputs.push(...this.#changes(from, merged), { type: "reply", message: { kind: "push-ack", exchange: push.exchange, accepted } });
+    return outputs;
+  }
+
+  #onRepairRequest(from: string, request: RepairRequest, now: Now): Output[] {
+    const outputs = this.#renounceIfSeen(from, request.seen);
+    outputs.push({ type: "reply", message: answerRequest(this.store, request) });
+    // Whoever asks tells what it has seen: when that is more than we have, we are the next to ask.
+    if (this.membership.find(from)?.isUp === true && !this.store.context.covers(request.seen)) this.#puller.want(from, false, now);
+    return outputs;
+  }
+
+  #afterPull(from: string, step: ReturnType<Puller["onContinue"]>, now: Now): Output[] {
+    const outputs = [...this.#changes(from, step.merged), ...step.outputs];
+    const ended = step.outputs.some((output) => output.type === "event" && output.event.kind === "repair-ended");
+    if (ended) outputs.push(...this.#puller.onTick(now));
+    return outputs;
+  }
+
+  #changes(from: string, merged: readonly MergeOutcome[]): Output[] {
+    const outputs: Output[] = [];
+    let farAhead = 0;
+    for (const { key, before, after, farAhead: ahead } of merged) {
+      farAhead += ahead;
+      if (before === after) continue;
+      outputs.push({ type: "changed", key, before, after });
+      if (after.length > 1 && after.length > before.length) outputs.push({ type: "event", event: { kind: "sibling-created", key } });
+    }
+    if (farAhead > 0 && !this.#toldFarAhead.has(from) && this.#toldFarAhead.size < TOLD_MAX) {
+      this.#toldFarAhead.add(from);
+      outputs.push({ type: "event", event: { kind: "clock-far-ahead", peer: from, siblings: farAhead } });
+    }
+    return outputs;
+  }
+
+  /** Rule 1: a peer that has seen more of our dots than we issued knows another life of this data. */
+  #renounceIfSeen(from: string, context: Context): Output[] {
+    const { incarnation, counter } = this.store;
+    if (incarnation === undefined || context.highest(incarnation) <= counter) return [];
+    this.store.renounceIncarnation();
+    return [{ type: "event", event: { kind: "incarnation-renounced", peer: from } }];
+  }
+
+  #onPeers(outputs: Output[], now: Now): Output[] {
+    const more: Output[] = [];
+    for (const output of outputs) {
+      if (output.type !== "event") continue;
+      if (output.event.kind === "in-sync") this.#puller.unwant(output.event.peer);
+      if (output.event.kind !== "peer-down") continue;
+      more.push(...this.#puller.onPeerDown(output.event.peer, now));
+      this.#pusher.onPeerDown(output.event.peer);
+    }
+    return [...outputs, ...more];
+  }
+}
+
+/** Peers whose wrong clock was mentioned: more than there are peers, and bounded. */
+const TOLD_MAX = 1024;
