@@ -1,17 +1,5 @@
 /** What a replica is told at its start, and what it assumes where it is told nothing: each default with its reason. */
-import type { PingerOptions } from "./peers/pinger.ts";
-import type { PullerOptions } from "./repair/puller.ts";
-import type { PusherOptions } from "./repair/pusher.ts";
-
-export interface ReplicaOptions extends PingerOptions, PullerOptions, PusherOptions {
-  /** Addresses of the peers; the node's own may be among them. */
-  readonly peers: readonly string[];
-  /** Silence after a ping that makes a peer dead. */
-  readonly timeoutMs: number;
-  readonly sweepEveryMs: number;
-  /** Expired siblings that one sweep removes. */
-  readonly sweepMax: number;
-}
+import type { ReplicaOptions } from "./replica.ts";
 
 export type ReplicaDefaults = Omit<ReplicaOptions, "name" | "address" | "peers">;
 

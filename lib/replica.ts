@@ -5,6 +5,7 @@
  * values, and the store's changes wait in its overlay. The node (node.ts) makes them durable and only then carries the
  * outputs out. So the simulator can run thousands of these under any schedule and replay every one.
  */
+import type { Change, LocalWrite, MergeOutcome } from "./core/change.ts";
 import type { Context } from "./core/context.ts";
 import type { Dot } from "./core/dot.ts";
 import { ConcordError } from "./core/errors.ts";
@@ -12,13 +13,22 @@ import type { EntryKey } from "./core/layout.ts";
 import type { Message, Push, RepairRequest } from "./core/message.ts";
 import type { Output } from "./core/output.ts";
 import type { Now, Random } from "./core/ports.ts";
-import type { Change, LocalWrite, MergeOutcome, Store } from "./core/store.ts";
+import type { Store } from "./core/store.ts";
 import { createStaticMembership, type Membership } from "./peers/membership.ts";
-import { Pinger } from "./peers/pinger.ts";
+import { Pinger, type PingerOptions } from "./peers/pinger.ts";
 import { answerRequest } from "./repair/answer.ts";
-import { Puller } from "./repair/puller.ts";
-import { Pusher } from "./repair/pusher.ts";
-import type { ReplicaOptions } from "./config.ts";
+import { Puller, type PullerOptions } from "./repair/puller.ts";
+import { Pusher, type PusherOptions } from "./repair/pusher.ts";
+
+export interface ReplicaOptions extends PingerOptions, PullerOptions, PusherOptions {
+  /** Addresses of the peers; the node's own may be among them. */
+  readonly peers: readonly string[];
+  /** Silence after a ping that makes a peer dead. */
+  readonly timeoutMs: number;
+  readonly sweepEveryMs: number;
+  /** Expired siblings that one sweep removes. */
+  readonly sweepMax: number;
+}
 
 export type { Member } from "./peers/member.ts";
 
@@ -94,7 +104,10 @@ export class Replica {
   }
 
   #onTick(now: Now): Output[] {
-    const outputs = this.#onPeers(this.#pinger.onTick(() => this.store.summary(), now), now);
+    const outputs = this.#onPeers(
+      this.#pinger.onTick(() => this.store.summary(), now),
+      now,
+    );
     outputs.push(...this.#pusher.onTick(now), ...this.#puller.onTick(now));
     if (now.monotonicMs - this.#sweptMs < this.#options.sweepEveryMs) return outputs;
     this.#sweptMs = now.monotonicMs;

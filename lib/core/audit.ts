@@ -5,12 +5,12 @@
  * change to a key ahead is found when it gets there. So the sums are those of one instant at the end, without a snapshot.
  */
 import { decodeSiblings } from "./codec.ts";
-import { contentHash, Digest, dotHash } from "./digest.ts";
-import type { Dot } from "./dot.ts";
+import { contentHash } from "./digest.ts";
 import { formatDot } from "./dot.ts";
 import type { Sibling } from "./entry.ts";
 import { after, ENTRY, entryAt, indexAt, keyFromBytes, type EntryKey } from "./layout.ts";
 import type { Store } from "./store.ts";
+import { Tally } from "./tally.ts";
 
 /** Keys of one step: a few milliseconds. */
 const PAGE_ROWS = 512;
@@ -19,9 +19,7 @@ export type AuditStep = { readonly done: false } | { readonly done: true; readon
 
 export class Audit {
   readonly #store: Store;
-  readonly #root = new Digest();
-  readonly #dotRoot = new Digest();
-  #count = 0;
+  readonly #tally: Tally;
   /** All keys before this one have been counted. */
   #next = ENTRY;
   #problem: string | undefined;
@@ -29,8 +27,11 @@ export class Audit {
 
   constructor(store: Store) {
     this.#store = store;
-    this.#stopListening = store.listen((dot, live, key, sibling) => {
-      if (entryAt(key) < this.#next) this.#add(sibling, dot, live ? 1 : -1);
+    this.#tally = new Tally(store.options.digestKey);
+    this.#stopListening = store.listen((_dot, live, key, sibling) => {
+      if (entryAt(key) >= this.#next) return;
+      if (live) this.#tally.add(sibling);
+      else this.#tally.subtract(sibling);
     });
   }
 
@@ -55,7 +56,7 @@ export class Audit {
     }
     if (page.more && this.#problem === undefined) return { done: false };
     this.stop();
-    return { done: true, problem: this.#problem ?? this.#compare() };
+    return { done: true, problem: this.#problem ?? this.#tally.difference(this.#store.tally) };
   }
 
   #visit(key: EntryKey, sibling: Sibling): void {
@@ -66,26 +67,6 @@ export class Audit {
     if (this.#store.reader.get(indexAt(incarnation, counter)) === undefined) {
       this.#problem ??= `the index does not know the live dot ${formatDot(sibling.dot)}`;
     }
-    this.#add(sibling, sibling.dot, 1);
-  }
-
-  #add(sibling: Sibling, dot: Dot, sign: 1 | -1): void {
-    const hash = dotHash(this.#store.options.digestKey, dot.incarnation, dot.counter);
-    if (sign === 1) {
-      this.#root.add(sibling.digest);
-      this.#dotRoot.add(hash);
-    } else {
-      this.#root.subtract(sibling.digest);
-      this.#dotRoot.subtract(hash);
-    }
-    this.#count += sign;
-  }
-
-  #compare(): string | undefined {
-    const store = this.#store;
-    if (this.#count !== store.count) return `${this.#count} values are there where ${store.count} should be`;
-    if (!this.#dotRoot.equals(store.dotRoot)) return "the dots do not sum up to the recorded digest";
-    if (!this.#root.equals(store.root)) return "the values do not sum up to the recorded digest";
-    return undefined;
+    this.#tally.add(sibling);
   }
 }

@@ -57,6 +57,20 @@ export function remove(siblings: Siblings, observed: readonly Dot[]): Siblings {
   return siblings.filter((sibling) => !includesDot(observed, sibling.dot));
 }
 
+/** The same write with the same content is among them. */
+export function holds(siblings: Siblings, sibling: Sibling): boolean {
+  for (const other of siblings) {
+    if (other === sibling) return true;
+    if (other.dot.counter === sibling.dot.counter && other.dot.incarnation === sibling.dot.incarnation)
+      return other.digest === sibling.digest;
+  }
+  return false;
+}
+
+export function sameSiblings(a: Siblings, b: Siblings): boolean {
+  return a.length === b.length && a.every((sibling) => holds(b, sibling));
+}
+
 export function dotsOf(siblings: Siblings): Dot[] {
   return siblings.map((sibling) => sibling.dot);
 }

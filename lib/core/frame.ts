@@ -5,17 +5,7 @@
  * flipped bit is refused here, before anything in it is believed. decodeFrame is a border: it returns a problem, it never throws.
  */
 import { crc32 } from "node:zlib";
-import {
-  ByteReader,
-  ByteWriter,
-  KEY_BYTES_MAX,
-  malformed,
-  NAME_BYTES_MAX,
-  readContext,
-  readDot,
-  writeContext,
-  writeDot,
-} from "./codec.ts";
+import { ByteReader, ByteWriter, KEY_BYTES_MAX, malformed, NAME_BYTES_MAX, readContext, readDot, writeContext, writeDot } from "./codec.ts";
 import { ConcordError } from "./errors.ts";
 import { PROTOCOL_VERSION, type Message, type Ping, type Summary, type WireEntry } from "./message.ts";
 

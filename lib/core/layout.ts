@@ -60,7 +60,6 @@ export function keyFromBytes(key: EntryKey): string {
   return ASCII.test(key) ? key : Buffer.from(key, "latin1").toString("utf8");
 }
 
-// eslint-disable-next-line no-control-regex -- control characters are bytes like others here
 const ASCII = /^[\x00-\x7f]*$/;
 
 /** Seven bytes, most significant first: enough for 2^53. */

@@ -13,12 +13,13 @@ import { ByteWriter, decodeSiblings, encodeSiblings, writeRanges } from "./codec
 import { Context } from "./context.ts";
 import { loadContext } from "./context-record.ts";
 import { contentHash, Digest, dotHash, shortHash } from "./digest.ts";
+import { sweepAt } from "./expiry.ts";
 import type { Sibling } from "./entry.ts";
 import { ConcordError } from "./errors.ts";
 import { after, CONTEXT, contextAt, ENTRY, EXPIRY, INDEX, indexAt, META } from "./layout.ts";
 import { decodeMeta, encodeMeta, type Meta } from "./meta.ts";
 import type { Storage, StorageChange } from "./ports.ts";
-import { Store, sweepAt, type StoreOptions } from "./store.ts";
+import { Store, type StoreOptions } from "./store.ts";
 import { STAMP_ZERO } from "./time.ts";
 
 /** A store of up to this many siblings is audited while it opens: some 100 ms. */
@@ -73,7 +74,7 @@ async function rebuild(storage: Storage, options: StoreOptions): Promise<void> {
   for (const prefix of [CONTEXT, INDEX, EXPIRY]) await clear(storage, prefix);
   const sums = { root: new Digest(), dotRoot: new Digest(), count: 0, keyCount: 0, context: new Context() };
   let batch: StorageChange[] = [];
-  for (let from = ENTRY, more = true; more; ) {
+  for (let from = ENTRY, more = true; more;) {
     const page = storage.range(from, after(ENTRY), PAGE_ROWS);
     for (const row of page.rows) {
       const key = row.key.slice(ENTRY.length);

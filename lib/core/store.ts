@@ -7,17 +7,23 @@
  * so that a store may be larger than memory.
  */
 import { ByteWriter, decodeSiblings, encodeSiblings, malformed, RANGES_MAX, SIBLINGS_MAX, writeRanges } from "./codec.ts";
+import type { Change, DotListener, LocalWrite, MergeOutcome } from "./change.ts";
 import type { Context } from "./context.ts";
 import { hashOfContext } from "./context-record.ts";
-import { contentHash, Digest, dotHash, shortHash, type DigestKey } from "./digest.ts";
-import { COUNTER_MAX, dotKey, dotOfKey, incarnationLow32, newIncarnation, type Dot, type DotKey, type Incarnation } from "./dot.ts";
-import { dotsOf, merge, NO_SIBLINGS, remove, write, type Sibling, type Siblings } from "./entry.ts";
+import { checkRoom } from "./room.ts";
+import { sweepAt } from "./expiry.ts";
+import { contentHash, shortHash, type Digest, type DigestKey } from "./digest.ts";
+import { dotOfKey, type Dot, type Incarnation } from "./dot.ts";
+import { DotSource } from "./dot-source.ts";
+import { dotsOf, holds, merge, NO_SIBLINGS, remove, sameSiblings, write, type Sibling, type Siblings } from "./entry.ts";
 import { ConcordError } from "./errors.ts";
 import { contextAt, dotAtEnd, entryAt, EXPIRY, expiryAfter, expiryAt, indexAt, META, type EntryKey } from "./layout.ts";
 import type { Summary, WireEntry } from "./message.ts";
 import { encodeMeta, type Meta } from "./meta.ts";
 import { Overlay } from "./overlay.ts";
+import { RecentDeletions } from "./recent-deletions.ts";
 import type { Random, StorageChange, StorageKey, StorageReader } from "./ports.ts";
+import { Tally } from "./tally.ts";
 import { followStamp, isFarAhead, nextStamp, STAMP_ZERO, type Stamp } from "./time.ts";
 
 export interface StoreOptions {
@@ -29,66 +35,17 @@ export interface StoreOptions {
   readonly recentDeletionsMax: number;
 }
 
-/** Some 2 MB. An outage with more deletions than this is repaired by a sketch or a full push instead of a delta. */
-export const RECENT_DELETIONS_MAX = 16_384;
-
-/** Concurrent values of one key that clients may pile up by writing with an old token, before they must look at them. */
-export const SIBLINGS_WRITE_MAX = 100;
-
-/** Bytes of values that one key's siblings may hold together by local writes, so that a key always fits a frame. */
-export const ENTRY_BYTES_MAX = 8 * 1024 * 1024;
-
-/**
- * How long after its expiry a sibling is swept by a node that did not write it. The writer's clock set the time, so the writer sweeps
- * at once; a node whose clock is up to an hour ahead must not remove others' values early.
- */
-export const SWEEP_FOREIGN_AFTER_MS = 3_600_000;
-
-export interface LocalWrite {
-  readonly contentType: string;
-  readonly value: Uint8Array;
-  /** 0 when it never expires. */
-  readonly expiresAtMs: number;
-  /** What the writer had seen (from its token); without, what this replica holds now. */
-  readonly observed?: readonly Dot[] | undefined;
-}
-
-/** What a change did: what peers must hear, and what watchers may see. */
-export interface Change {
-  readonly key: EntryKey;
-  readonly before: Siblings;
-  readonly after: Siblings;
-  /** The dot of the write or deletion. */
-  readonly dot: Dot;
-  readonly entry: WireEntry;
-}
-
-export interface MergeOutcome {
-  readonly key: EntryKey;
-  readonly before: Siblings;
-  readonly after: Siblings;
-  /** Siblings whose stamp is too far ahead to be followed. */
-  readonly farAhead: number;
-}
-
-/** Hears of every sibling that becomes live or stops being so, in the step in which it does. */
-export type DotListener = (dot: Dot, live: boolean, key: EntryKey, sibling: Sibling) => void;
-
 export class Store {
   readonly options: StoreOptions;
   readonly #overlay: Overlay;
   readonly #context: Context;
-  readonly #root: Digest;
-  readonly #dotRoot: Digest;
-  #count: number;
-  #keyCount: number;
+  readonly #tally: Tally;
   #stamp: Stamp;
-  #incarnation: Incarnation | undefined;
-  #counter = 0;
+  readonly #dots: DotSource;
   #changed = false;
   readonly #changedIncarnations = new Set<Incarnation>();
   #contextHash: string | undefined;
-  readonly #recentDeletions = new Map<DotKey, EntryKey>();
+  readonly #recentDeletions: RecentDeletions;
   readonly #listeners = new Set<DotListener>();
 
   /** Made by openStore (store-open.ts), which sees to it that the parts agree. */
@@ -96,10 +53,9 @@ export class Store {
     this.options = options;
     this.#overlay = new Overlay(storage);
     this.#context = context;
-    this.#root = meta === undefined ? new Digest() : Digest.fromHash(meta.root);
-    this.#dotRoot = meta === undefined ? new Digest() : Digest.fromHash(meta.dotRoot);
-    this.#count = meta?.count ?? 0;
-    this.#keyCount = meta?.keyCount ?? 0;
+    this.#dots = new DotSource(options.random);
+    this.#tally = new Tally(options.digestKey, meta);
+    this.#recentDeletions = new RecentDeletions(options.recentDeletionsMax);
     this.#stamp = meta?.stamp ?? STAMP_ZERO;
   }
 
@@ -108,32 +64,19 @@ export class Store {
     return this.#context;
   }
 
-  get root(): Digest {
-    return this.#root;
-  }
-
-  get dotRoot(): Digest {
-    return this.#dotRoot;
-  }
-
-  /** Live siblings. */
-  get count(): number {
-    return this.#count;
-  }
-
-  /** Keys that hold at least one sibling, expired ones included until they are swept. */
-  get keyCount(): number {
-    return this.#keyCount;
+  /** Digests and counts of the live siblings; keys with expired ones count until they are swept. A view: only the store changes it. */
+  get tally(): Tally {
+    return this.#tally;
   }
 
   /** The incarnation whose dots this replica issues; undefined until its first write. */
   get incarnation(): Incarnation | undefined {
-    return this.#incarnation;
+    return this.#dots.incarnation;
   }
 
   /** Dots that this replica issued in its incarnation. */
   get counter(): number {
-    return this.#counter;
+    return this.#dots.counter;
   }
 
   /** The reader through which this turn's own changes are visible. */
@@ -141,13 +84,32 @@ export class Store {
     return this.#overlay;
   }
 
-  /** Deletions not older than the cache reaches, oldest first. */
-  get recentDeletions(): ReadonlyMap<DotKey, EntryKey> {
+  get root(): Digest {
+    return this.#tally.root;
+  }
+
+  get dotRoot(): Digest {
+    return this.#tally.dotRoot;
+  }
+
+  /** Live siblings. */
+  get count(): number {
+    return this.#tally.count;
+  }
+
+  /** Keys that hold at least one. */
+  get keyCount(): number {
+    return this.#tally.keyCount;
+  }
+
+  /** A view: only the store changes it. */
+  get recentDeletions(): RecentDeletions {
     return this.#recentDeletions;
   }
 
   summary(): Summary {
-    return { root: this.#root.toHash(), dotRoot: this.#dotRoot.toHash(), count: this.#count, context: this.contextHash() };
+    const { root, dotRoot, count } = this.#tally;
+    return { root: root.toHash(), dotRoot: dotRoot.toHash(), count, context: this.contextHash() };
   }
 
   contextHash(): string {
@@ -192,7 +154,7 @@ export class Store {
     if (siblings.length === before.length && !unseen) return undefined;
     const dot = this.#issueDot(observed, nowMs);
     const record = this.#apply(key, before, siblings);
-    this.#rememberDeletion(dot, key);
+    this.#recentDeletions.add(dot, key);
     return { key, before, after: siblings, dot, entry: { key, record, gone: [...observed, dot] } };
   }
 
@@ -215,7 +177,7 @@ export class Store {
     for (const dot of entry.gone) {
       if (!this.#see(dot)) continue;
       newDeletions = true;
-      if (merged.length === 0) this.#rememberDeletion(dot, entry.key);
+      if (merged.length === 0) this.#recentDeletions.add(dot, entry.key);
     }
     if (newDeletions || !sameSiblings(before, merged)) this.#apply(entry.key, before, merged);
     return { key: entry.key, before, after: merged, farAhead };
@@ -238,7 +200,7 @@ export class Store {
     const before = this.read(key);
     const siblings = remove(before, [dot]);
     this.#apply(key, before, siblings);
-    this.#rememberDeletion(dot, key);
+    this.#recentDeletions.add(dot, key);
     return { key, before, after: siblings, farAhead: 0 };
   }
 
@@ -254,7 +216,7 @@ export class Store {
 
   /** A peer has seen dots of our incarnation that we did not issue: another life of this data goes on somewhere. Take a new one. */
   renounceIncarnation(): void {
-    this.#incarnation = undefined;
+    this.#dots.renounce();
   }
 
   listen(listener: DotListener): () => void {
@@ -282,11 +244,12 @@ export class Store {
   }
 
   #meta(): Meta {
+    const { root, dotRoot, count, keyCount } = this.#tally;
     return {
-      root: this.#root.toHash(),
-      dotRoot: this.#dotRoot.toHash(),
-      count: this.#count,
-      keyCount: this.#keyCount,
+      root: root.toHash(),
+      dotRoot: dotRoot.toHash(),
+      count,
+      keyCount,
       stamp: this.#stamp,
       keyFingerprint: shortHash(this.options.digestKey, NO_RECORD),
     };
@@ -294,25 +257,11 @@ export class Store {
 
   /** A new dot, seen together with what its write had seen (rule 2). */
   #issueDot(observed: readonly Dot[], nowMs: number): Dot {
-    if (this.#incarnation === undefined || this.#counter === COUNTER_MAX) {
-      this.#incarnation = this.#freshIncarnation();
-      this.#counter = 0;
-    }
-    this.#counter++;
+    const dot = this.#dots.next(this.#context);
     this.#stamp = nextStamp(this.#stamp, nowMs);
-    const dot = { incarnation: this.#incarnation, counter: this.#counter };
     this.#see(dot);
     for (const seen of observed) this.#see(seen);
     return dot;
-  }
-
-  /** Sketches name dots by the low half of the incarnation, so halves must differ among those we know. */
-  #freshIncarnation(): Incarnation {
-    const taken = new Set<number>();
-    for (const known of this.#context.incarnations()) taken.add(incarnationLow32(known));
-    let incarnation = newIncarnation(this.options.random);
-    while (taken.has(incarnationLow32(incarnation))) incarnation = newIncarnation(this.options.random);
-    return incarnation;
   }
 
   #see(dot: Dot): boolean {
@@ -329,26 +278,19 @@ export class Store {
 
   /** Everything that depends on the live siblings changes here and nowhere else. Returns the record. */
   #apply(key: EntryKey, before: Siblings, siblings: Siblings): Uint8Array {
-    for (const sibling of before) if (!isIn(siblings, sibling)) this.#setLive(key, sibling, false);
-    for (const sibling of siblings) if (!isIn(before, sibling)) this.#setLive(key, sibling, true);
+    for (const sibling of before) if (!holds(siblings, sibling)) this.#setLive(key, sibling, false);
+    for (const sibling of siblings) if (!holds(before, sibling)) this.#setLive(key, sibling, true);
     const record = siblings.length === 0 ? NO_RECORD : encodeSiblings(siblings);
     this.#overlay.set(entryAt(key), siblings.length === 0 ? undefined : record);
-    this.#keyCount += Math.sign(siblings.length) - Math.sign(before.length);
+    this.#tally.keyCount += Math.sign(siblings.length) - Math.sign(before.length);
     this.#touch();
     return record;
   }
 
   #setLive(key: EntryKey, sibling: Sibling, live: boolean): void {
     const { incarnation, counter } = sibling.dot;
-    const dot = dotHash(this.options.digestKey, incarnation, counter);
-    if (live) {
-      this.#root.add(sibling.digest);
-      this.#dotRoot.add(dot);
-    } else {
-      this.#root.subtract(sibling.digest);
-      this.#dotRoot.subtract(dot);
-    }
-    this.#count += live ? 1 : -1;
+    if (live) this.#tally.add(sibling);
+    else this.#tally.subtract(sibling);
     const keyBytes = live ? Buffer.from(key, "latin1") : undefined;
     this.#overlay.set(indexAt(incarnation, counter), keyBytes);
     if (sibling.expiresAtMs !== 0) this.#overlay.set(sweepAt(sibling, this.options.name), keyBytes);
@@ -368,46 +310,9 @@ export class Store {
       throw new ConcordError("overloaded", "too many dots were seen out of order; repair must fill the gaps first");
     }
   }
-
-  #rememberDeletion(dot: Dot, key: EntryKey): void {
-    this.#recentDeletions.set(dotKey(dot.incarnation, dot.counter), key);
-    if (this.#recentDeletions.size <= this.options.recentDeletionsMax) return;
-    for (const oldest of this.#recentDeletions.keys()) {
-      this.#recentDeletions.delete(oldest);
-      return;
-    }
-  }
-}
-
-/** Where the sweep finds this sibling. */
-export function sweepAt(sibling: Sibling, ownName: string): StorageKey {
-  const delayMs = sibling.writer === ownName ? 0 : SWEEP_FOREIGN_AFTER_MS;
-  return expiryAt(sibling.expiresAtMs + delayMs, dotKey(sibling.dot.incarnation, sibling.dot.counter));
-}
-
-function checkRoom(kept: Siblings, value: Uint8Array): void {
-  if (kept.length >= SIBLINGS_WRITE_MAX) {
-    throw new ConcordError("too-large", `the key holds ${kept.length} concurrent values; read it and write with the token of that answer`);
-  }
-  const bytes = kept.reduce((sum, sibling) => sum + sibling.value.length, value.length);
-  if (bytes > ENTRY_BYTES_MAX) {
-    throw new ConcordError("too-large", `the key's values would take ${bytes} bytes; ${ENTRY_BYTES_MAX} are the most`);
-  }
 }
 
 const NO_RECORD = new Uint8Array(0);
-
-function isIn(siblings: Siblings, sibling: Sibling): boolean {
-  for (const other of siblings) {
-    if (other === sibling) return true;
-    if (other.dot.counter === sibling.dot.counter && other.dot.incarnation === sibling.dot.incarnation) return other.digest === sibling.digest;
-  }
-  return false;
-}
-
-function sameSiblings(a: Siblings, b: Siblings): boolean {
-  return a.length === b.length && a.every((sibling) => isIn(b, sibling));
-}
 
 function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");

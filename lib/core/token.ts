@@ -30,7 +30,10 @@ export function decodeToken(digestKey: DigestKey, key: EntryKey, token: string):
   const body = bytes.subarray(0, Math.max(0, bytes.length - SEAL_CHARS));
   const isWhole = bytes.length >= SEAL_CHARS && body.length % 12 === 0 && body.length <= 12 * TOKEN_DOTS_MAX;
   if (!isWhole || bytes.toString("latin1", body.length) !== sealOf(digestKey, key, body)) {
-    throw new ConcordError("invalid", "the token was not given by this cluster for this key; read the key again and use that answer's token");
+    throw new ConcordError(
+      "invalid",
+      "the token was not given by this cluster for this key; read the key again and use that answer's token",
+    );
   }
   const reader = new ByteReader(body);
   while (reader.left > 0) dots.push(readDot(reader));

@@ -10,7 +10,7 @@
  * before the walk reaches it is counted when it goes, and dots that come later are outside the walk.
  */
 import { Context } from "../core/context.ts";
-import { Digest, dotHash } from "../core/digest.ts";
+import { type Digest, dotHash } from "../core/digest.ts";
 import { dotOfKey, type Dot } from "../core/dot.ts";
 import { dotAtEnd, indexAt } from "../core/layout.ts";
 import type { Summary } from "../core/message.ts";

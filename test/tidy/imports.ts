@@ -16,7 +16,7 @@ interface Layer {
 
 /** A layer is the first name below lib, file or folder ("lib/node.ts" and "lib/node/inbox.ts" are both `node`), or cmd. */
 const layers: Readonly<Record<string, Layer>> = {
-  core: { from: [], node: { "lib/core/digest.ts": ["node:crypto"] } },
+  core: { from: [], node: { "lib/core/digest.ts": ["node:crypto"], "lib/core/frame.ts": ["node:zlib"] } },
   repair: { from: ["core"], node: false },
   peers: { from: ["core"], node: false },
   replica: { from: ["core", "repair", "peers"], node: false },
@@ -25,7 +25,7 @@ const layers: Readonly<Record<string, Layer>> = {
   transport: { from: ["core"], node: true },
   runtime: { from: ["core"], node: true },
   api: { from: ["core"], node: true },
-  config: { from: ["core"], node: true },
+  config: { from: ["core"], typesFrom: ["replica"], node: true },
   client: { from: ["core"], node: true },
   serve: {
     from: ["core", "repair", "peers", "replica", "node", "storage", "transport", "runtime", "api", "config", "client"],

@@ -1,0 +1,35 @@
+/** What goes into a change of one key, and what comes out of it. */
+import type { Dot } from "./dot.ts";
+import type { Sibling, Siblings } from "./entry.ts";
+import type { EntryKey } from "./layout.ts";
+import type { WireEntry } from "./message.ts";
+
+export interface LocalWrite {
+  readonly contentType: string;
+  readonly value: Uint8Array;
+  /** 0 when it never expires. */
+  readonly expiresAtMs: number;
+  /** What the writer had seen (from its token); without, what this replica holds now. */
+  readonly observed?: readonly Dot[] | undefined;
+}
+
+/** What a change did: what peers must hear, and what watchers may see. */
+export interface Change {
+  readonly key: EntryKey;
+  readonly before: Siblings;
+  readonly after: Siblings;
+  /** The dot of the write or deletion. */
+  readonly dot: Dot;
+  readonly entry: WireEntry;
+}
+
+export interface MergeOutcome {
+  readonly key: EntryKey;
+  readonly before: Siblings;
+  readonly after: Siblings;
+  /** Siblings whose stamp is too far ahead to be followed. */
+  readonly farAhead: number;
+}
+
+/** Hears of every sibling that becomes live or stops being so, in the step in which it does. */
+export type DotListener = (dot: Dot, live: boolean, key: EntryKey, sibling: Sibling) => void;

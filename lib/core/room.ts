@@ -1,0 +1,20 @@
+/** How much one key may hold: what a local write is refused for, before it changes anything. */
+import { type Siblings } from "./entry.ts";
+import { ConcordError } from "./errors.ts";
+
+/** Concurrent values of one key that clients may pile up by writing with an old token, before they must look at them. */
+export const SIBLINGS_WRITE_MAX = 100;
+
+/** Bytes of values that one key's siblings may hold together by local writes, so that a key always fits a frame. */
+export const ENTRY_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Throws `too-large` when a value may not join the siblings that its write leaves. */
+export function checkRoom(kept: Siblings, value: Uint8Array): void {
+  if (kept.length >= SIBLINGS_WRITE_MAX) {
+    throw new ConcordError("too-large", `the key holds ${kept.length} concurrent values; read it and write with the token of that answer`);
+  }
+  const bytes = kept.reduce((sum, sibling) => sum + sibling.value.length, value.length);
+  if (bytes > ENTRY_BYTES_MAX) {
+    throw new ConcordError("too-large", `the key's values would take ${bytes} bytes; ${ENTRY_BYTES_MAX} are the most`);
+  }
+}
