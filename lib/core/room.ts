@@ -1,4 +1,4 @@
-/** How much one key may hold: what a local write is refused for, before it changes anything. */
+/** How much one key and one context may hold: what a write or a merge is refused for, before it changes anything. */
 import { type Siblings } from "./entry.ts";
 import { ConcordError } from "./errors.ts";
 
@@ -16,5 +16,13 @@ export function checkRoom(kept: Siblings, value: Uint8Array): void {
   const bytes = kept.reduce((sum, sibling) => sum + sibling.value.length, value.length);
   if (bytes > ENTRY_BYTES_MAX) {
     throw new ConcordError("too-large", `the key's values would take ${bytes} bytes; ${ENTRY_BYTES_MAX} are the most`);
+  }
+}
+
+/** Throws `overloaded` when a merge would leave too many siblings, or the context has no room for that many exceptions more. */
+export function checkMergeRoom(siblings: number, dots: number, context: Context): void {
+  if (siblings > SIBLINGS_MAX) throw new ConcordError("overloaded", `the key holds over ${SIBLINGS_MAX} siblings`);
+  if (context.incarnationCount + context.exceptionCount + dots > RANGES_MAX) {
+    throw new ConcordError("overloaded", "too many dots were seen out of order; repair must fill the gaps first");
   }
 }

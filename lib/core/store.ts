@@ -6,23 +6,22 @@
  * In memory: the context, the digests and a bounded cache of recent deletions. Entries stay in the storage and are read on demand,
  * so that a store may be larger than memory.
  */
-import { ByteWriter, decodeSiblings, encodeSiblings, malformed, RANGES_MAX, SIBLINGS_MAX, writeRanges } from "./codec.ts";
+import { ByteWriter, decodeSiblings, encodeSiblings, malformed, writeRanges } from "./codec.ts";
 import type { Change, DotListener, LocalWrite, MergeOutcome } from "./change.ts";
 import type { Context } from "./context.ts";
 import { hashOfContext } from "./context-record.ts";
-import { checkRoom } from "./room.ts";
+import { checkMergeRoom, checkRoom } from "./room.ts";
 import { sweepAt } from "./expiry.ts";
 import { contentHash, shortHash, type Digest, type DigestKey } from "./digest.ts";
 import { dotOfKey, type Dot, type Incarnation } from "./dot.ts";
 import { DotSource } from "./dot-source.ts";
 import { dotsOf, holds, merge, NO_SIBLINGS, remove, sameSiblings, write, type Sibling, type Siblings } from "./entry.ts";
-import { ConcordError } from "./errors.ts";
-import { contextAt, dotAtEnd, entryAt, EXPIRY, expiryAfter, expiryAt, indexAt, META, type EntryKey } from "./layout.ts";
+import { contextAt, dotAtEnd, entryAt, EXPIRY, expiryAfter, indexAt, META, type EntryKey } from "./layout.ts";
 import type { Summary, WireEntry } from "./message.ts";
 import { encodeMeta, type Meta } from "./meta.ts";
 import { Overlay } from "./overlay.ts";
 import { RecentDeletions } from "./recent-deletions.ts";
-import type { Random, StorageChange, StorageKey, StorageReader } from "./ports.ts";
+import type { Random, StorageChange, StorageReader } from "./ports.ts";
 import { Tally } from "./tally.ts";
 import { followStamp, isFarAhead, nextStamp, STAMP_ZERO, type Stamp } from "./time.ts";
 
@@ -37,36 +36,28 @@ export interface StoreOptions {
 
 export class Store {
   readonly options: StoreOptions;
+  // Views for everybody else: only the store changes these three.
+  readonly context: Context;
+  /** Digests and counts of the live siblings; expired ones count until they are swept. */
+  readonly tally: Tally;
+  readonly recentDeletions: RecentDeletions;
   readonly #overlay: Overlay;
-  readonly #context: Context;
-  readonly #tally: Tally;
   #stamp: Stamp;
   readonly #dots: DotSource;
   #changed = false;
   readonly #changedIncarnations = new Set<Incarnation>();
   #contextHash: string | undefined;
-  readonly #recentDeletions: RecentDeletions;
   readonly #listeners = new Set<DotListener>();
 
   /** Made by openStore (store-open.ts), which sees to it that the parts agree. */
   constructor(storage: StorageReader, options: StoreOptions, meta: Meta | undefined, context: Context) {
     this.options = options;
     this.#overlay = new Overlay(storage);
-    this.#context = context;
+    this.context = context;
     this.#dots = new DotSource(options.random);
-    this.#tally = new Tally(options.digestKey, meta);
-    this.#recentDeletions = new RecentDeletions(options.recentDeletionsMax);
+    this.tally = new Tally(options.digestKey, meta);
+    this.recentDeletions = new RecentDeletions(options.recentDeletionsMax);
     this.#stamp = meta?.stamp ?? STAMP_ZERO;
-  }
-
-  /** A view: only the store changes it. */
-  get context(): Context {
-    return this.#context;
-  }
-
-  /** Digests and counts of the live siblings; keys with expired ones count until they are swept. A view: only the store changes it. */
-  get tally(): Tally {
-    return this.#tally;
   }
 
   /** The incarnation whose dots this replica issues; undefined until its first write. */
@@ -85,35 +76,30 @@ export class Store {
   }
 
   get root(): Digest {
-    return this.#tally.root;
+    return this.tally.root;
   }
 
   get dotRoot(): Digest {
-    return this.#tally.dotRoot;
+    return this.tally.dotRoot;
   }
 
   /** Live siblings. */
   get count(): number {
-    return this.#tally.count;
+    return this.tally.count;
   }
 
   /** Keys that hold at least one. */
   get keyCount(): number {
-    return this.#tally.keyCount;
-  }
-
-  /** A view: only the store changes it. */
-  get recentDeletions(): RecentDeletions {
-    return this.#recentDeletions;
+    return this.tally.keyCount;
   }
 
   summary(): Summary {
-    const { root, dotRoot, count } = this.#tally;
+    const { root, dotRoot, count } = this.tally;
     return { root: root.toHash(), dotRoot: dotRoot.toHash(), count, context: this.contextHash() };
   }
 
   contextHash(): string {
-    this.#contextHash ??= hashOfContext(this.options.digestKey, this.#context);
+    this.#contextHash ??= hashOfContext(this.options.digestKey, this.context);
     return this.#contextHash;
   }
 
@@ -129,8 +115,7 @@ export class Store {
 
   /** Throws `too-large` when the key cannot take this write. */
   checkPut(key: EntryKey, input: LocalWrite): void {
-    if (input.observed === undefined) return;
-    checkRoom(remove(this.read(key), input.observed), input.value);
+    checkRoom(input.observed === undefined ? NO_SIBLINGS : remove(this.read(key), input.observed), input.value);
   }
 
   put(key: EntryKey, input: LocalWrite, nowMs: number): Change {
@@ -149,12 +134,12 @@ export class Store {
   remove(key: EntryKey, observedByCaller: readonly Dot[] | undefined, nowMs: number): Change | undefined {
     const before = this.read(key);
     const observed = observedByCaller ?? dotsOf(before);
-    const unseen = observed.some((dot) => !this.#context.has(dot));
+    const unseen = observed.some((dot) => !this.context.has(dot));
     const siblings = remove(before, observed);
     if (siblings.length === before.length && !unseen) return undefined;
     const dot = this.#issueDot(observed, nowMs);
     const record = this.#apply(key, before, siblings);
-    this.#recentDeletions.add(dot, key);
+    this.recentDeletions.add(dot, key);
     return { key, before, after: siblings, dot, entry: { key, record, gone: [...observed, dot] } };
   }
 
@@ -165,29 +150,24 @@ export class Store {
   merge(entry: WireEntry, theirContext: Context, nowMs: number): MergeOutcome {
     const before = this.read(entry.key);
     const theirs = entry.record.length === 0 ? NO_SIBLINGS : decodeSiblings(entry.record);
-    const merged = remove(merge(before, this.#context, theirs, theirContext), entry.gone);
+    const merged = remove(merge(before, this.context, theirs, theirContext), entry.gone);
     this.#check(entry, before, merged);
     let farAhead = 0;
     for (const sibling of merged) {
       if (isFarAhead(sibling.stamp, nowMs) && !before.includes(sibling)) farAhead++;
       else this.#stamp = followStamp(this.#stamp, sibling.stamp, nowMs);
     }
-    let newDeletions = false;
     for (const sibling of theirs) this.#see(sibling.dot);
-    for (const dot of entry.gone) {
-      if (!this.#see(dot)) continue;
-      newDeletions = true;
-      if (merged.length === 0) this.#recentDeletions.add(dot, entry.key);
-    }
-    if (newDeletions || !sameSiblings(before, merged)) this.#apply(entry.key, before, merged);
+    for (const dot of entry.gone) if (this.#see(dot) && merged.length === 0) this.recentDeletions.add(dot, entry.key);
+    if (!sameSiblings(before, merged)) this.#apply(entry.key, before, merged);
     return { key: entry.key, before, after: merged, farAhead };
   }
 
   /** Only after a complete, verified exchange of the snapshot that this context belongs to (rule 4). */
   joinContext(theirs: Context): void {
-    const news = theirs.minus(this.#context);
+    const news = theirs.minus(this.context);
     if (news.isEmpty) return;
-    this.#context.join(news);
+    this.context.join(news);
     for (const incarnation of news.incarnations()) this.#changedIncarnations.add(incarnation);
     this.#touch();
   }
@@ -200,7 +180,7 @@ export class Store {
     const before = this.read(key);
     const siblings = remove(before, [dot]);
     this.#apply(key, before, siblings);
-    this.#recentDeletions.add(dot, key);
+    this.recentDeletions.add(dot, key);
     return { key, before, after: siblings, farAhead: 0 };
   }
 
@@ -229,7 +209,7 @@ export class Store {
     if (!this.#changed) return [];
     for (const incarnation of this.#changedIncarnations) {
       const writer = new ByteWriter();
-      writeRanges(writer, this.#context.rangesOf(incarnation));
+      writeRanges(writer, this.context.rangesOf(incarnation));
       this.#overlay.set(contextAt(incarnation), writer.view());
     }
     this.#overlay.set(META, encodeMeta(this.#meta()));
@@ -244,7 +224,7 @@ export class Store {
   }
 
   #meta(): Meta {
-    const { root, dotRoot, count, keyCount } = this.#tally;
+    const { root, dotRoot, count, keyCount } = this.tally;
     return {
       root: root.toHash(),
       dotRoot: dotRoot.toHash(),
@@ -257,7 +237,7 @@ export class Store {
 
   /** A new dot, seen together with what its write had seen (rule 2). */
   #issueDot(observed: readonly Dot[], nowMs: number): Dot {
-    const dot = this.#dots.next(this.#context);
+    const dot = this.#dots.next(this.context);
     this.#stamp = nextStamp(this.#stamp, nowMs);
     this.#see(dot);
     for (const seen of observed) this.#see(seen);
@@ -265,7 +245,7 @@ export class Store {
   }
 
   #see(dot: Dot): boolean {
-    if (!this.#context.add(dot)) return false;
+    if (!this.context.add(dot)) return false;
     this.#changedIncarnations.add(dot.incarnation);
     this.#touch();
     return true;
@@ -282,15 +262,15 @@ export class Store {
     for (const sibling of siblings) if (!holds(before, sibling)) this.#setLive(key, sibling, true);
     const record = siblings.length === 0 ? NO_RECORD : encodeSiblings(siblings);
     this.#overlay.set(entryAt(key), siblings.length === 0 ? undefined : record);
-    this.#tally.keyCount += Math.sign(siblings.length) - Math.sign(before.length);
+    this.tally.keyCount += Math.sign(siblings.length) - Math.sign(before.length);
     this.#touch();
     return record;
   }
 
   #setLive(key: EntryKey, sibling: Sibling, live: boolean): void {
     const { incarnation, counter } = sibling.dot;
-    if (live) this.#tally.add(sibling);
-    else this.#tally.subtract(sibling);
+    if (live) this.tally.add(sibling);
+    else this.tally.subtract(sibling);
     const keyBytes = live ? Buffer.from(key, "latin1") : undefined;
     this.#overlay.set(indexAt(incarnation, counter), keyBytes);
     if (sibling.expiresAtMs !== 0) this.#overlay.set(sweepAt(sibling, this.options.name), keyBytes);
@@ -298,16 +278,12 @@ export class Store {
   }
 
   #check(entry: WireEntry, before: Siblings, merged: Siblings): void {
-    if (merged.length > SIBLINGS_MAX) throw new ConcordError("overloaded", `the key holds over ${SIBLINGS_MAX} siblings`);
+    checkMergeRoom(merged.length, merged.length + entry.gone.length, this.context);
     for (const sibling of merged) {
       if (before.includes(sibling)) continue;
       if (contentHash(this.options.digestKey, entry.key, sibling.contentType, sibling.value) !== sibling.digest) {
         throw malformed("an entry whose content does not match its hash");
       }
-    }
-    const room = RANGES_MAX - this.#context.incarnationCount - this.#context.exceptionCount;
-    if (room < merged.length + entry.gone.length) {
-      throw new ConcordError("overloaded", "too many dots were seen out of order; repair must fill the gaps first");
     }
   }
 }
