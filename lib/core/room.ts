@@ -1,5 +1,7 @@
 /** How much one key and one context may hold: what a write or a merge is refused for, before it changes anything. */
-import { type Siblings } from "./entry.ts";
+import { RANGES_MAX, SIBLINGS_MAX } from "./codec.ts";
+import type { Context } from "./context.ts";
+import type { Siblings } from "./entry.ts";
 import { ConcordError } from "./errors.ts";
 
 /** Concurrent values of one key that clients may pile up by writing with an old token, before they must look at them. */
