@@ -56,6 +56,7 @@ export class Node {
   #ticket = 0;
   #turning = false;
   #stopped: Error | undefined;
+  #failed = false;
   #idle: (() => void)[] = [];
 
   constructor(deps: NodeDeps, listeners: NodeListeners = {}) {
@@ -123,7 +124,7 @@ export class Node {
   /** Turns until the inbox is empty. A turn that changed nothing ends at once; else the next begins when its batch is durable. */
   #turns(): void {
     this.#turning = true;
-    while (this.#inbox.length > 0) {
+    while (this.#inbox.length > 0 && !this.#failed) {
       const turn = this.#runTurn();
       if (turn === undefined) break;
       if (turn.batch.length > 0) {
@@ -193,6 +194,7 @@ export class Node {
           break;
         case "event":
           this.#listeners.onEvent?.(output.event);
+          if (output.event.kind === "audit-failed") this.#fail(damaged(output.event.problem));
           break;
         case "continue":
           this.#inbox.push({ input: { type: "continue" }, reply: undefined });
@@ -209,6 +211,8 @@ export class Node {
 
   #fail(error: unknown): void {
     const cause = error instanceof Error ? error : new Error(String(error));
+    if (this.#failed) return;
+    this.#failed = true;
     this.#stopped = cause;
     this.#turning = false;
     for (const { reply } of [...this.#underWay, ...this.#inbox.splice(0)]) reply?.(undefined);
@@ -222,4 +226,11 @@ export class Node {
     this.#waiting.clear();
     for (const resolve of waiting) resolve({ ok: false, error, copies });
   }
+}
+
+function damaged(problem: string): ConcordError {
+  return new ConcordError(
+    "damaged",
+    `the store does not agree with its entries (${problem}); start the node again, and it is rebuilt from them`,
+  );
 }

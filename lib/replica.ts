@@ -5,6 +5,7 @@
  * values, and the store's changes wait in its overlay. The node (node.ts) makes them durable and only then carries the
  * outputs out. So the simulator can run thousands of these under any schedule and replay every one.
  */
+import { Audit } from "./core/audit.ts";
 import type { Change, LocalWrite, MergeOutcome } from "./core/change.ts";
 import type { Context } from "./core/context.ts";
 import type { Dot } from "./core/dot.ts";
@@ -13,6 +14,7 @@ import type { EntryKey } from "./core/layout.ts";
 import type { Message, Push, RepairRequest } from "./core/message.ts";
 import type { Output } from "./core/output.ts";
 import type { Now, Random } from "./core/ports.ts";
+import { AUDIT_AT_OPEN_MAX } from "./core/store-open.ts";
 import type { Store } from "./core/store.ts";
 import { createStaticMembership, type Membership } from "./peers/membership.ts";
 import { Pinger, type PingerOptions } from "./peers/pinger.ts";
@@ -57,12 +59,15 @@ export class Replica {
   readonly #puller: Puller;
   readonly #pusher: Pusher;
   readonly #toldFarAhead = new Set<string>();
+  /** A large store is compared with its entries while it serves; a small one was when it opened. */
+  #audit: Audit | undefined;
   #exchange = 0;
   #sweptMs = -Infinity;
 
   constructor(store: Store, options: ReplicaOptions, random: Random, now: Now) {
     this.store = store;
     this.#options = options;
+    this.#audit = store.count > AUDIT_AT_OPEN_MAX ? new Audit(store) : undefined;
     const nextExchange = () => (this.#exchange = (this.#exchange + 1) >>> 0);
     // Replies to an earlier life of this node must find nobody waiting, so the count does not begin at the same number.
     this.#exchange = random.uint32();
@@ -108,13 +113,22 @@ export class Replica {
       this.#pinger.onTick(() => this.store.summary(), now),
       now,
     );
-    outputs.push(...this.#pusher.onTick(now), ...this.#puller.onTick(now));
+    outputs.push(...this.#pusher.onTick(now), ...this.#puller.onTick(now), ...this.#auditSome());
     if (now.monotonicMs - this.#sweptMs < this.#options.sweepEveryMs) return outputs;
     this.#sweptMs = now.monotonicMs;
     const swept = this.store.sweep(now.wallMs, this.#options.sweepMax, now.wallMs);
     for (const change of swept) outputs.push(...this.#publish(change, undefined));
     if (swept.length > 0) outputs.push({ type: "event", event: { kind: "swept", siblings: swept.length } });
     return outputs;
+  }
+
+  #auditSome(): Output[] {
+    const step = this.#audit?.step();
+    if (step?.done !== true) return [];
+    this.#audit = undefined;
+    if (step.problem === undefined) return [];
+    this.store.invalidate();
+    return [{ type: "event", event: { kind: "audit-failed", problem: step.problem } }];
   }
 
   #onWrite(ticket: number, operations: readonly Operation[], copies: number, now: Now): Output[] {

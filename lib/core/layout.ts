@@ -52,6 +52,11 @@ export function dotAtEnd(storageKey: StorageKey): DotKey {
   return storageKey.slice(-12);
 }
 
+/** The entry's key in the value of an index or expiry row. */
+export function keyOfRow(value: Uint8Array): EntryKey {
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("latin1");
+}
+
 export function keyToBytes(key: string): EntryKey {
   return ASCII.test(key) ? key : Buffer.from(key, "utf8").toString("latin1");
 }

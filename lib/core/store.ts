@@ -16,7 +16,7 @@ import { contentHash, shortHash, type Digest, type DigestKey } from "./digest.ts
 import { dotOfKey, type Dot, type Incarnation } from "./dot.ts";
 import { DotSource } from "./dot-source.ts";
 import { dotsOf, holds, merge, NO_SIBLINGS, remove, sameSiblings, write, type Sibling, type Siblings } from "./entry.ts";
-import { contextAt, dotAtEnd, entryAt, EXPIRY, expiryAfter, indexAt, META, type EntryKey } from "./layout.ts";
+import { contextAt, dotAtEnd, entryAt, EXPIRY, expiryAfter, indexAt, keyOfRow, META, type EntryKey } from "./layout.ts";
 import type { Summary, WireEntry } from "./message.ts";
 import { encodeMeta, type Meta } from "./meta.ts";
 import { Overlay } from "./overlay.ts";
@@ -45,6 +45,7 @@ export class Store {
   #stamp: Stamp;
   readonly #dots: DotSource;
   #changed = false;
+  #invalid = false;
   readonly #changedIncarnations = new Set<Incarnation>();
   #contextHash: string | undefined;
   readonly #listeners = new Set<DotListener>();
@@ -176,7 +177,7 @@ export class Store {
   drop(dot: Dot): MergeOutcome | undefined {
     const keyBytes = this.#overlay.get(indexAt(dot.incarnation, dot.counter));
     if (keyBytes === undefined) return undefined;
-    const key = latin1(keyBytes);
+    const key = keyOfRow(keyBytes);
     const before = this.read(key);
     const siblings = remove(before, [dot]);
     this.#apply(key, before, siblings);
@@ -187,7 +188,7 @@ export class Store {
   /** Expired siblings, up to `limit`, become deletions with dots of their own, so that peers hear of them like of any other. */
   sweep(expiredBeforeMs: number, limit: number, nowMs: number): Change[] {
     const { rows } = this.#overlay.range(EXPIRY, expiryAfter(expiredBeforeMs), limit);
-    const due = rows.map((row) => ({ key: latin1(row.value), dot: dotOfKey(dotAtEnd(row.key)) }));
+    const due = rows.map((row) => ({ key: keyOfRow(row.value), dot: dotOfKey(dotAtEnd(row.key)) }));
     // The row goes even when its sibling is no longer there, or a stale row would be found for ever.
     for (const row of rows) this.#overlay.set(row.key, undefined);
     if (rows.length > 0) this.#touch();
@@ -197,6 +198,12 @@ export class Store {
   /** A peer has seen dots of our incarnation that we did not issue: another life of this data goes on somewhere. Take a new one. */
   renounceIncarnation(): void {
     this.#dots.renounce();
+  }
+
+  /** The store contradicts its entries: its own record goes, so that the next open rebuilds it from them. */
+  invalidate(): void {
+    this.#invalid = true;
+    this.#touch();
   }
 
   listen(listener: DotListener): () => void {
@@ -212,7 +219,7 @@ export class Store {
       writeRanges(writer, this.context.rangesOf(incarnation));
       this.#overlay.set(contextAt(incarnation), writer.view());
     }
-    this.#overlay.set(META, encodeMeta(this.#meta()));
+    this.#overlay.set(META, this.#invalid ? undefined : encodeMeta(this.#meta()));
     this.#changedIncarnations.clear();
     this.#changed = false;
     return this.#overlay.take();
@@ -289,7 +296,3 @@ export class Store {
 }
 
 const NO_RECORD = new Uint8Array(0);
-
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
-}

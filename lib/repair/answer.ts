@@ -8,7 +8,7 @@
  */
 import { Context } from "../core/context.ts";
 import { dotOfKey, type Dot, type Incarnation } from "../core/dot.ts";
-import { dotAtEnd, indexAt, type EntryKey } from "../core/layout.ts";
+import { dotAtEnd, indexAt, keyOfRow, type EntryKey } from "../core/layout.ts";
 import type { RepairAnswer, RepairRequest, WireEntry } from "../core/message.ts";
 import type { Store } from "../core/store.ts";
 
@@ -81,7 +81,7 @@ class Page {
           reached = dotOfKey(dotAtEnd(row.key)).counter - 1;
           break;
         }
-        this.#send(Buffer.from(row.value).toString("latin1"), undefined);
+        this.#send(keyOfRow(row.value), undefined);
         if (more) reached = dotOfKey(dotAtEnd(row.key)).counter;
       }
       for (const { counter, key } of deletions) if (counter >= next && counter <= reached) this.#send(key, { incarnation, counter });
@@ -108,7 +108,7 @@ class Page {
 function deletionsWithin(store: Store, missing: Context): Map<Incarnation, Deletion[]> {
   const found = new Map<Incarnation, Deletion[]>();
   if (missing.isEmpty) return found;
-  for (const [deletion, key] of store.recentDeletions) {
+  for (const [deletion, key] of store.recentDeletions.entries()) {
     const { incarnation, counter } = dotOfKey(deletion);
     if (!missing.hasCounter(incarnation, counter)) continue;
     // A cached dot that is live again under the index is no deletion; the index sends it.
