@@ -1,0 +1,129 @@
+/**
+ * The one reader of request bodies, for every method, GET included.
+ *
+ * A body is the first thing that a stranger can make large, slow or endless. So the bytes are counted as they come (what
+ * Content-Length declares is only ever used to refuse sooner), one deadline covers the whole body, however regularly it
+ * trickles, and chunks are copied into one growing buffer, because a body of one-byte chunks costs a hundred times its size
+ * when the chunks are kept. Compressed bodies are refused: no limit on what arrives bounds what they unpack to.
+ *
+ * A refusal waits a little, throwing away what still comes: a client that meets a closed connection while it is sending
+ * reports the broken connection and never reads why.
+ */
+import type { IncomingMessage } from "node:http";
+import { assert } from "../core/errors.ts";
+
+export interface BodyLimits {
+  readonly bytesMax: number;
+  /** From the call to the last byte. */
+  readonly timeMs: number;
+}
+export interface BodyBytes {
+  readonly ok: true;
+  readonly bytes: Uint8Array;
+}
+export interface BodyText {
+  readonly ok: true;
+  readonly text: string;
+}
+export interface BodyRefusal {
+  readonly ok: false;
+  readonly status: 400 | 408 | 413 | 415;
+  /** A sentence for a person. */
+  readonly problem: string;
+  /** The answer must carry `Connection: close`: what follows on this connection may be the rest of the body. */
+  readonly close: boolean;
+}
+
+/** Enough for a client that meant to send somewhat more than is taken; who sends more may lose the answer. */
+const discardBytesMax = 4 * 1024 * 1024;
+/** Several round trips on a bad line; short, since whoever stalls here holds a socket. */
+const discardTimeMs = 500;
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The body as text: strict UTF-8 without a byte order mark. No body is the empty text. */
+export async function readBody(incoming: IncomingMessage, limits: BodyLimits): Promise<BodyText | BodyRefusal> {
+  const read = await readBodyBytes(incoming, limits);
+  if (!read.ok) return read;
+  let text: string;
+  try {
+    text = decoder.decode(read.bytes);
+  } catch {
+    return { ok: false, status: 400, problem: "the body is not valid UTF-8", close: false };
+  }
+  if (text.startsWith("\ufeff")) return { ok: false, status: 400, problem: "the body starts with a byte order mark", close: false };
+  return { ok: true, text };
+}
+
+/** The body as it is. No body is no bytes. */
+export async function readBodyBytes(incoming: IncomingMessage, limits: BodyLimits): Promise<BodyBytes | BodyRefusal> {
+  assert(!incoming.readableDidRead || incoming.destroyed, "a body is read once, and by nobody else");
+  if (incoming.destroyed) return broken;
+  const early = refuseEarly(incoming, limits.bytesMax);
+  return new Promise((resolve) => {
+    let held: Uint8Array = new Uint8Array(0);
+    let size = 0;
+    let refusal: BodyRefusal | undefined;
+    let timer = setTimeout(() => settle(late(limits.timeMs)), limits.timeMs);
+
+    const settle = (outcome: BodyBytes | BodyRefusal): void => {
+      clearTimeout(timer);
+      incoming.off("data", onData).off("end", onEnd).off("close", onBroken).off("error", onBroken);
+      resolve(outcome);
+    };
+    const refuse = (why: BodyRefusal): void => {
+      refusal = why;
+      held = new Uint8Array(0);
+      size = 0;
+      clearTimeout(timer);
+      timer = setTimeout(() => settle(why), discardTimeMs);
+    };
+    const onData = (chunk: Uint8Array): void => {
+      size += chunk.length;
+      if (refusal !== undefined) {
+        if (size > discardBytesMax) settle(refusal);
+      } else if (size > limits.bytesMax) {
+        refuse(tooLarge(limits.bytesMax));
+      } else {
+        held = append(held, size - chunk.length, chunk, limits.bytesMax);
+      }
+    };
+    const onEnd = (): void => {
+      settle(refusal === undefined ? { ok: true, bytes: held.subarray(0, size) } : { ...refusal, close: refusal.status === 413 });
+    };
+    const onBroken = (): void => settle(refusal ?? broken);
+
+    if (early !== undefined) refuse(early);
+    incoming.on("data", onData).on("end", onEnd).on("close", onBroken).on("error", onBroken);
+  });
+}
+
+const broken: BodyRefusal = { ok: false, status: 400, problem: "the connection broke before the body was complete", close: true };
+
+function late(timeMs: number): BodyRefusal {
+  return { ok: false, status: 408, problem: `the body took longer than ${timeMs} ms`, close: true };
+}
+
+function tooLarge(bytesMax: number): BodyRefusal {
+  return { ok: false, status: 413, problem: `the body is larger than ${bytesMax} bytes`, close: true };
+}
+
+/** What the headers alone rule out. */
+function refuseEarly({ headers }: IncomingMessage, bytesMax: number): BodyRefusal | undefined {
+  if (Number(headers["content-length"] ?? 0) > bytesMax) return tooLarge(bytesMax);
+  const encoding = headers["content-encoding"]?.trim().toLowerCase() ?? "identity";
+  if (encoding === "identity" || encoding === "") return undefined;
+  return { ok: false, status: 415, problem: `the body is encoded as ${JSON.stringify(encoding)}; send it plain`, close: true };
+}
+
+/** `held` grows by doubling, up to `bytesMax`; its first chunk is taken as it is. */
+function append(held: Uint8Array, size: number, chunk: Uint8Array, bytesMax: number): Uint8Array {
+  if (size === 0) return chunk;
+  let room = held;
+  if (size + chunk.length > held.length) {
+    room = new Uint8Array(Math.min(bytesMax, Math.max(size + chunk.length, held.length * 2)));
+    room.set(held.subarray(0, size));
+  }
+  room.set(chunk, size);
+  return room;
+}
