@@ -22,6 +22,7 @@ export class Audit {
   readonly #tally: Tally;
   /** All keys before this one have been counted. */
   #next = ENTRY;
+  #keyCount = 0;
   #problem: string | undefined;
   readonly #stopListening: () => void;
 
@@ -35,12 +36,13 @@ export class Audit {
     });
   }
 
-  /** Undefined when the store agrees with its entries, else what does not. */
+  /** At once, while nobody writes. Undefined when the store agrees with its entries, else what does not. */
   runToEnd(): string | undefined {
-    for (;;) {
-      const step = this.step();
-      if (step.done) return step.problem;
-    }
+    let step = this.step();
+    while (!step.done) step = this.step();
+    const { keyCount } = this.#store;
+    // Only here: a change tells which sibling came or went, not whether its key did.
+    return step.problem ?? (this.#keyCount === keyCount ? undefined : `${this.#keyCount} keys are there where ${keyCount} should be`);
   }
 
   stop(): void {
@@ -54,6 +56,7 @@ export class Audit {
       for (const sibling of decodeSiblings(row.value)) this.#visit(key, sibling);
       this.#next = row.key + "\0";
     }
+    this.#keyCount += page.rows.length;
     if (page.more && this.#problem === undefined) return { done: false };
     this.stop();
     return { done: true, problem: this.#problem ?? this.#tally.difference(this.#store.tally) };

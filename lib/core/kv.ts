@@ -33,6 +33,13 @@ export interface KvOperation {
   readonly ttlMs?: number | undefined;
 }
 
+export interface KvWriteOptions {
+  /** How many nodes must hold the operations durably; 1 by default. */
+  readonly copies?: number;
+  /** Stored here and pushed to nobody: the others learn of it by repair. */
+  readonly local?: boolean;
+}
+
 export interface KvReceipt {
   /** For each operation: false for a deletion that found nothing. */
   readonly changed: readonly boolean[];
@@ -75,8 +82,8 @@ export interface Kv {
   get(key: string): KvValue | undefined;
   /** All values of the key that have not expired, the one that `get` shows first. */
   siblings(key: string): readonly KvValue[];
-  /** Operations that become durable together on this node. `copies`: how many nodes must hold them, 1 by default. */
-  write(operations: readonly KvOperation[], options?: { readonly copies?: number }): Promise<KvReceipt>;
+  /** Operations that become durable together on this node. */
+  write(operations: readonly KvOperation[], options?: KvWriteOptions): Promise<KvReceipt>;
   /** Keys in byte order: those that begin with `prefix` and come after `after`, `limit` of them at most. */
   list(options: { readonly prefix?: string; readonly after?: string; readonly limit: number }): KvListing;
   /** Hears of every change of a key that begins with `prefix`, after it is durable. Returns how to stop. */

@@ -34,7 +34,7 @@ export type WriteResult =
 export interface RepairReceipt {
   readonly peer: string;
   readonly kind: "delta" | "full";
-  readonly result: "joined" | "differs" | "too-many-drops" | "interrupted";
+  readonly result: "joined" | "behind" | "differs" | "too-many-drops" | "interrupted";
   readonly requests: number;
   readonly entriesIn: number;
   readonly bytesIn: number;

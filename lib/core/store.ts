@@ -57,7 +57,7 @@ export class Store {
     this.context = context;
     this.#dots = new DotSource(options.random);
     this.tally = new Tally(options.digestKey, meta);
-    this.recentDeletions = new RecentDeletions(options.recentDeletionsMax);
+    this.recentDeletions = new RecentDeletions(options.recentDeletionsMax, context);
     this.#stamp = meta?.stamp ?? STAMP_ZERO;
   }
 
@@ -159,16 +159,17 @@ export class Store {
       else this.#stamp = followStamp(this.#stamp, sibling.stamp, nowMs);
     }
     for (const sibling of theirs) this.#see(sibling.dot);
-    for (const dot of entry.gone) if (this.#see(dot) && merged.length === 0) this.recentDeletions.add(dot, entry.key);
+    for (const dot of entry.gone) if (this.#see(dot)) this.recentDeletions.add(dot, entry.key);
     if (!sameSiblings(before, merged)) this.#apply(entry.key, before, merged);
     return { key: entry.key, before, after: merged, farAhead };
   }
 
-  /** Only after a complete, verified exchange of the snapshot that this context belongs to (rule 4). */
-  joinContext(theirs: Context): void {
+  /** Only after a complete, verified exchange of that snapshot (rule 4). `deletionsNamed`: every deletion that was new to us. */
+  joinContext(theirs: Context, deletionsNamed: boolean): void {
     const news = theirs.minus(this.context);
     if (news.isEmpty) return;
     this.context.join(news);
+    if (!deletionsNamed) this.recentDeletions.raiseHorizons(news);
     for (const incarnation of news.incarnations()) this.#changedIncarnations.add(incarnation);
     this.#touch();
   }

@@ -5,23 +5,26 @@
  *     ▲                         │
  *     └── as a full push ◄──────┘ digests differ
  *
- * A delta asks for what we have not seen. It cannot show that a peer dropped something long ago, and then the digests differ. A full
- * push asks as if we had seen nothing: whatever they then do not name although they have seen it, they dropped, and we drop it too,
- * after the digests agree. Both are the same exchange with another `seen`, merged by the same rule.
+ * A delta asks for what we have not seen. When the answers state that they named every deletion that is new to us, or the digests agree,
+ * nothing is missing. Otherwise the peer may have dropped something long ago, or merely hold what we superseded and it has not heard of:
+ * while it is behind us we let it repair first. A full push asks as if we had seen nothing: whatever they then do not name although
+ * they have seen it, they dropped, and we drop it too, after the digests agree. Both are the same exchange with another `seen`.
  *
  * Nothing here is durable and nothing has to be: a session that is interrupted leaves merged entries and an unjoined context.
  */
 import { Context } from "../core/context.ts";
-import { decodeSiblings } from "../core/codec.ts";
+import type { MergeOutcome } from "../core/change.ts";
 import type { Dot } from "../core/dot.ts";
 import type { RepairAnswer, RepairRequest } from "../core/message.ts";
-import type { MergeOutcome, Store } from "../core/store.ts";
-import { ANSWER_BYTES } from "./answer.ts";
+import type { Store } from "../core/store.ts";
+import { Named } from "./named.ts";
 import { Verification } from "./verification.ts";
 
 export type RepairKind = "delta" | "full";
 
 export interface PullOptions {
+  /** Bytes of entries that one answer is asked for. */
+  readonly answerBytesMax: number;
   /** The largest share of our siblings that one round may drop; beyond it the round stops and says so. */
   readonly dropShareMax: number;
   /** Drops that are always allowed, so that a small store is not bound by a share. */
@@ -36,7 +39,8 @@ export interface PullCounts {
   dropped: number;
 }
 
-export type PullResult = "joined" | "differs" | "too-many-drops";
+/** `behind`: their entries are merged, but they must first repair from us before we can tell that nothing is missing. */
+export type PullResult = "joined" | "behind" | "differs" | "too-many-drops";
 
 /** Drops of one step. */
 const DROPS_PER_STEP = 512;
@@ -47,8 +51,9 @@ export class Pull {
   readonly #options: PullOptions;
   /** What we tell them that we have seen: at first our context, then also what their answers covered. */
   #seen: Context;
-  /** In a full push, every dot that they named. */
-  #received: Context | undefined;
+  #named: Named;
+  /** So far, every deletion that is new to us was named. */
+  #deletionsNamed = true;
   #theirs: Context | undefined;
   #verification: Verification | undefined;
   #drops: Dot[] | undefined;
@@ -57,6 +62,7 @@ export class Pull {
     this.#store = store;
     this.#options = options;
     this.#seen = store.context.clone();
+    this.#named = new Named(store);
     this.counts = { kind, requests: 0, entriesIn: 0, bytesIn: 0, dropped: 0 };
     if (kind === "full") this.#becomeFull();
   }
@@ -68,7 +74,7 @@ export class Pull {
 
   request(exchange: number): RepairRequest {
     this.counts.requests++;
-    return { kind: "repair-request", exchange, seen: this.#seen, bytesMax: ANSWER_BYTES };
+    return { kind: "repair-request", exchange, seen: this.#seen, bytesMax: this.#options.answerBytesMax };
   }
 
   /**
@@ -79,14 +85,15 @@ export class Pull {
     for (const entry of answer.entries) {
       this.counts.entriesIn++;
       this.counts.bytesIn += entry.key.length + entry.record.length;
-      merged.push(this.#store.merge(entry, answer.context, nowMs));
-      if (this.#received !== undefined) for (const sibling of decodeSiblings(entry.record)) this.#received.add(sibling.dot);
+      merged.push(this.#named.merge(entry, answer.context, nowMs));
     }
+    this.#deletionsNamed &&= answer.deletionsNamed;
     if (answer.more) {
       this.#seen.join(answer.covered);
     } else {
       this.#theirs = answer.context;
-      this.#verification = new Verification(this.#store, answer.context, answer.summary, this.#received);
+      this.#verification = new Verification(this.#store, answer.context, answer.summary, this.#named, this.counts.kind === "full");
+      this.#named.stop();
     }
   }
 
@@ -102,19 +109,24 @@ export class Pull {
       return undefined;
     }
     if (this.counts.kind === "full") return "differs";
-    this.#becomeFull();
+    if (!verdict.peerBehind) this.#becomeFull();
+    else if (this.#deletionsNamed) this.#drops = [];
+    else return "behind";
     return undefined;
   }
 
   /** The session ends early. */
   stop(): void {
+    this.#named.stop();
     this.#verification?.stop();
   }
 
   #becomeFull(): void {
     this.counts.kind = "full";
     this.#seen = new Context();
-    this.#received = new Context();
+    this.#named.stop();
+    this.#named = new Named(this.#store);
+    this.#deletionsNamed = true;
   }
 
   #drop(drops: Dot[], merged: MergeOutcome[]): PullResult | undefined {
@@ -125,7 +137,7 @@ export class Pull {
       merged.push(outcome);
     }
     if (drops.length > 0) return undefined;
-    this.#store.joinContext(this.#theirs!);
+    this.#store.joinContext(this.#theirs!, this.#deletionsNamed);
     return "joined";
   }
 

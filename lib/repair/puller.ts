@@ -4,11 +4,12 @@
  * One repair at a time per node, so that a node which comes back is not sent the same entries by every peer at once; a moment of
  * jitter, so that nodes which see the same difference do not all begin together. A session that fails backs off.
  */
+import type { MergeOutcome } from "../core/change.ts";
 import { ConcordError } from "../core/errors.ts";
 import type { RepairAnswer } from "../core/message.ts";
 import type { Output, RepairReceipt } from "../core/output.ts";
 import type { Now, Random } from "../core/ports.ts";
-import type { MergeOutcome, Store } from "../core/store.ts";
+import type { Store } from "../core/store.ts";
 import { Pull, type PullOptions, type PullResult } from "./pull.ts";
 
 export interface PullerOptions extends PullOptions {
@@ -142,7 +143,7 @@ export class Puller {
     const { peer, pull, startedMs } = this.#session!;
     pull.stop();
     this.#session = undefined;
-    if (result === "joined") this.#failures.delete(peer);
+    if (result === "joined" || result === "behind") this.#failures.delete(peer);
     else this.#failures.set(peer, (this.#failures.get(peer) ?? 0) + 1);
     const receipt: RepairReceipt = { peer, ...pull.counts, result, tookMs: now.monotonicMs - startedMs };
     return [{ type: "event", event: { kind: "repair-ended", receipt } }];

@@ -1,13 +1,16 @@
 /**
- * The check between "the last answer has come" and "their context is ours": by the arithmetic of digests, do we now hold exactly
- * what they held?
+ * The check between "the last answer has come" and "their context is ours": by the arithmetic of digests, do we now hold what they held?
  *
- *   dotRoot(mine) − Σ h(mine that they have not seen) − Σ h(mine that they no longer hold) = dotRoot(theirs)
+ *   dotRoot(mine) − Σ h(only mine, unseen by them) − Σ h(only mine, seen by them) + Σ h(only theirs) = dotRoot(theirs)
  *
  * The first sum walks our live dots outside their context: as many as we could send them. The second is only known after a full push,
- * where everything they hold was named: whatever of ours they have seen and did not name, they superseded. Both walks go in
- * slices while writes go on. The sums are those of the instant at which the verification began: a dot that stops being live
- * before the walk reaches it is counted when it goes, and dots that come later are outside the walk.
+ * where everything they hold was named: whatever of ours they have seen and did not name, they superseded, and we drop it. The
+ * third is what they named and we have superseded (named.ts). The walk goes in slices while writes go on. The sums are those of
+ * the instant at which the verification began: a dot that stops being live before the walk reaches it is counted when it goes,
+ * and dots that come later are outside the walk.
+ *
+ * After a delta the third sum may be incomplete: they may hold what we superseded long ago and they have not heard of. Then the digests
+ * differ although nothing is missing, and `peerBehind` says that this is possible.
  */
 import { Context } from "../core/context.ts";
 import { type Digest, dotHash } from "../core/digest.ts";
@@ -15,12 +18,19 @@ import { dotOfKey, type Dot } from "../core/dot.ts";
 import { dotAtEnd, indexAt } from "../core/layout.ts";
 import type { Summary } from "../core/message.ts";
 import type { Store } from "../core/store.ts";
+import type { Named } from "./named.ts";
 
 /** Index rows of one slice: about two milliseconds. */
 const SLICE_ROWS = 2048;
 const PAGE_ROWS = 512;
 
-export type Verdict = { readonly verified: true; readonly drops: readonly Dot[] } | { readonly verified: false };
+export type Verdict =
+  | { readonly verified: true; readonly drops: readonly Dot[] }
+  | {
+      readonly verified: false;
+      /** We have seen dots that they have not: the difference may be theirs to repair. */
+      readonly peerBehind: boolean;
+    };
 
 export class Verification {
   readonly #store: Store;
@@ -35,14 +45,18 @@ export class Verification {
   readonly #drops: Dot[] = [];
   readonly #stopListening: () => void;
 
-  /** `received`: after a full push, the dots that they named. */
-  constructor(store: Store, theirs: Context, summary: Summary, received: Context | undefined) {
+  /** `full`: everything that they hold was named. */
+  constructor(store: Store, theirs: Context, summary: Summary, named: Named, full: boolean) {
     this.#store = store;
     this.#theirs = theirs;
     this.#summary = summary;
     this.#rest = store.dotRoot.clone();
     this.#restCount = store.count;
-    this.#toWalk = store.context.minus(received ?? theirs);
+    for (const dot of named.superseded()) {
+      this.#rest.add(dotHash(store.options.digestKey, dot.incarnation, dot.counter));
+      this.#restCount++;
+    }
+    this.#toWalk = store.context.minus(full ? named.dots : theirs);
     for (const incarnation of this.#toWalk.incarnations()) {
       const ranges = this.#toWalk.rangesOf(incarnation);
       for (let i = 0; i < ranges.length; i += 2) this.#segments.push({ incarnation, from: ranges[i]!, to: ranges[i + 1]! });
@@ -88,6 +102,6 @@ export class Verification {
   #verdict(): Verdict {
     this.stop();
     const verified = this.#restCount === this.#summary.count && this.#rest.toHash() === this.#summary.dotRoot;
-    return verified ? { verified, drops: this.#drops } : { verified };
+    return verified ? { verified, drops: this.#drops } : { verified, peerBehind: !this.#theirs.covers(this.#toWalk) };
   }
 }

@@ -1,0 +1,55 @@
+/**
+ * What a peer named during one session as live, and which of that we have superseded meanwhile or before: it still holds those, we do
+ * not, and the digests can only be compared when they are added back.
+ */
+import type { MergeOutcome } from "../core/change.ts";
+import { decodeSiblings } from "../core/codec.ts";
+import { Context } from "../core/context.ts";
+import { includesDot, type Dot } from "../core/dot.ts";
+import { dotsOf } from "../core/entry.ts";
+import type { EntryKey } from "../core/layout.ts";
+import type { WireEntry } from "../core/message.ts";
+import type { Store } from "../core/store.ts";
+
+export class Named {
+  /** Every dot that they named, also those of which a later page said that they are gone. */
+  readonly dots = new Context();
+  readonly #store: Store;
+  /** By key: dots that they hold and we do not. */
+  readonly #superseded = new Map<EntryKey, Dot[]>();
+  readonly #stopListening: () => void;
+  #merging = false;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#stopListening = store.listen((dot, live, key) => {
+      if (!live && !this.#merging && this.dots.has(dot)) this.#superseded.set(key, [...(this.#superseded.get(key) ?? []), dot]);
+    });
+  }
+
+  stop(): void {
+    this.#stopListening();
+  }
+
+  /** Merges one of their entries. It holds the key's whole live set, so it replaces what they said of the key before. */
+  merge(entry: WireEntry, theirContext: Context, nowMs: number): MergeOutcome {
+    this.#merging = true;
+    try {
+      const outcome = this.#store.merge(entry, theirContext, nowMs);
+      const theirs = entry.record.length === 0 ? [] : dotsOf(decodeSiblings(entry.record));
+      const ours = dotsOf(outcome.after);
+      for (const dot of theirs) this.dots.add(dot);
+      const superseded = theirs.filter((dot) => !includesDot(ours, dot));
+      if (superseded.length > 0) this.#superseded.set(entry.key, superseded);
+      else this.#superseded.delete(entry.key);
+      return outcome;
+    } finally {
+      this.#merging = false;
+    }
+  }
+
+  /** The dots that they hold, as far as they named them, and we do not. */
+  superseded(): Dot[] {
+    return [...this.#superseded.values()].flat();
+  }
+}

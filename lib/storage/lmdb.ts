@@ -1,0 +1,225 @@
+/**
+ * The storage on disk: one lmdb database, one ordered key space, one folder.
+ *
+ * lmdb is a B-tree in a memory map, copied on write, with two meta pages that are replaced in turn: a crash at any moment leaves the last
+ * whole transaction, there is no log to replay, and opening takes the same time whatever the size. Reads are a few memory accesses.
+ *
+ * - `overlappingSync: false`: its default shows a batch before it is durable, and after a full disk later writes hang for ever.
+ * - One transaction at a time, on lmdb's writer thread: this thread never waits for the disk. Batches that arrive meanwhile share the next.
+ * - Reads go to a snapshot that moves on when a write's promise is about to resolve, never earlier: what is read is what was acknowledged.
+ *   The snapshot holds back no free pages, for the transaction under way may not reuse what the last one left anyway.
+ * - The snapshot is also the claim to the folder: it stands, with our process number, in the reader table that lmdb shares between
+ *   processes and clears of the dead with file locks. No lock file can go stale. The next snapshot is taken before the last is let
+ *   go, and whoever finds anybody else there leaves: two that come at once may both leave, never both stay.
+ * - After a failed write every write is refused (the port says so): whether that batch is there is decided by the next open.
+ */
+import { open, type RootDatabase } from "lmdb";
+import { ConcordError } from "../core/errors.ts";
+import type { Storage, StorageKey, StoragePage } from "../core/ports.ts";
+import { lockedFolder, storageError } from "./failure.ts";
+import { openFolder, type Folder } from "./folder.ts";
+import { probe } from "./probe.ts";
+import { checkKey, checkLimit, seal, unseal, unsealCopy } from "./record.ts";
+
+export interface LmdbStorageOptions {
+  /** Made when missing. A local disk: lmdb's locks and its memory map do not work on network file systems. */
+  readonly folder: string;
+}
+
+/**
+ * Address space, not memory and not disk: what can be mapped without mapping anew. lmdb doubles it when the file outgrows it, which is
+ * safe but leaves the old map in place, so most stores should never come there. 64-bit systems have at least 256 GiB of addresses.
+ */
+const MAP_BYTES = 16 * 1024 * 1024 * 1024;
+/** The data belongs to the user that runs the node. */
+const FILE_MODE = 0o600;
+
+type Database = RootDatabase<Uint8Array, Buffer>;
+/** lmdb's own declarations leave out that every read takes options, and that the size of what it read stands here. */
+interface FastDatabase extends Database {
+  readonly lastSize: number;
+  getBinaryFast(key: Buffer, options?: { readonly transaction: Snapshot }): Buffer | undefined;
+}
+type Snapshot = ReturnType<Database["useReadTransaction"]>;
+
+interface SealedChange {
+  readonly key: Buffer;
+  readonly record: Uint8Array | undefined;
+}
+
+interface Waiting {
+  readonly changes: readonly SealedChange[];
+  readonly resolve: () => void;
+  readonly reject: (error: ConcordError) => void;
+}
+
+/** Rejects with ConcordError `foreign`, `newer-format`, `locked`, `damaged`, `disk-full` or `storage-failed`. */
+export async function openLmdbStorage({ folder }: LmdbStorageOptions): Promise<Storage> {
+  const home = await openFolder(folder).catch((error: unknown) => {
+    throw storageError(folder, error);
+  });
+  let database: FastDatabase | undefined;
+  try {
+    await probe(home.path, home.fresh);
+    database = openDatabase(home.path);
+    const snapshot = claim(database, home.path);
+    await home.settle();
+    return createLmdbStorage(database, snapshot, home);
+  } catch (error) {
+    await database?.close();
+    home.release();
+    throw storageError(home.path, error);
+  }
+}
+
+function openDatabase(path: string): FastDatabase {
+  const options = {
+    path,
+    encoding: "binary",
+    keyEncoding: "binary",
+    maxDbs: 1,
+    mapSize: MAP_BYTES,
+    permissionsMode: FILE_MODE,
+    overlappingSync: false,
+    // A batch goes to the writer thread whole, when it is complete: not by turns of the event loop, not in parts.
+    eventTurnBatching: false,
+    batchStartThreshold: Number.MAX_SAFE_INTEGER,
+  } as const;
+  return open<Uint8Array, Buffer>(options) as FastDatabase;
+}
+
+/** Takes the first snapshot, and with it the folder, unless anybody else is there before or after. */
+function claim(database: FastDatabase, path: string): Snapshot {
+  const before = readersOf(database);
+  if (before.length > 0) throw lockedFolder(path, `process ${before[0]}`);
+  const snapshot = database.useReadTransaction();
+  const after = readersOf(database);
+  if (after.length === 1) return snapshot;
+  snapshot.done();
+  throw lockedFolder(path, `process ${after.find((pid) => pid !== String(process.pid)) ?? process.pid}`);
+}
+
+/** The process numbers in lmdb's reader table, whose first line is a heading. */
+function readersOf(database: FastDatabase): string[] {
+  const rows = database.readerList().split("\n");
+  return rows.map((row) => /^\s*(\d+)\s/.exec(row)?.[1]).filter((pid) => pid !== undefined);
+}
+
+function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home: Folder): Storage {
+  let snapshot = firstSnapshot;
+  let waiting: Waiting[] = [];
+  let draining: Promise<void> | undefined;
+  let refusal: ConcordError | undefined;
+  let closing: Promise<void> | undefined;
+
+  /** Commits what waits, one transaction after the other, until nothing does. */
+  const drain = async (): Promise<void> => {
+    while (waiting.length > 0) {
+      const group = waiting;
+      waiting = [];
+      try {
+        if (refusal === undefined) {
+          await commit(database, group);
+          const last = snapshot;
+          snapshot = database.useReadTransaction();
+          last.done();
+        }
+      } catch (error) {
+        refusal = storageError(home.path, error);
+      }
+      for (const { resolve, reject } of group) {
+        if (refusal === undefined) resolve();
+        else reject(refusal);
+      }
+    }
+    draining = undefined;
+  };
+
+  const checkOpen = (): void => {
+    if (closing !== undefined) throw new ConcordError("stopping", `the storage in ${home.path} is closed`);
+  };
+
+  const read = <T>(action: () => T): T => {
+    checkOpen();
+    try {
+      return action();
+    } catch (error) {
+      throw storageError(home.path, error);
+    }
+  };
+
+  const release = async (): Promise<void> => {
+    await draining;
+    snapshot.done();
+    await database.close();
+    home.release();
+  };
+
+  return {
+    get(key) {
+      checkKey(key);
+      return read(() => getRecord(database, snapshot, key));
+    },
+    range(from, to, limit) {
+      checkLimit(limit);
+      return read(() => getPage(database, snapshot, from, to, limit));
+    },
+    async write(batch) {
+      checkOpen();
+      const changes = batch.map(({ key, value }) => sealChange(key, value));
+      if (refusal !== undefined) throw refusal;
+      const written = new Promise<void>((resolve, reject) => waiting.push({ changes, resolve, reject }));
+      draining ??= drain();
+      await written;
+    },
+    close: () => (closing ??= release()),
+  };
+}
+
+/** The next read overwrites lmdb's buffer, which is longer than the record in it. One copy, from a pool: most values are small. */
+function getRecord(database: FastDatabase, snapshot: Snapshot, key: StorageKey): Uint8Array | undefined {
+  const buffer = database.getBinaryFast(bytesOf(key), { transaction: snapshot });
+  return buffer === undefined ? undefined : unsealCopy(key, buffer, database.lastSize);
+}
+
+/** The cursor is opened and closed within this call: one held longer would keep every page alive that is freed meanwhile. */
+function getPage(database: FastDatabase, transaction: Snapshot, from: StorageKey, to: StorageKey, limit: number): StoragePage {
+  const rows: { readonly key: StorageKey; readonly value: Uint8Array }[] = [];
+  if (from >= to) return { rows, more: false };
+  for (const { key, value } of database.getRange({ start: bytesOf(from), end: bytesOf(to), limit: limit + 1, transaction })) {
+    if (rows.length === limit) return { rows, more: true };
+    const text = key.toString("latin1");
+    rows.push({ key: text, value: unseal(text, value) });
+  }
+  return { rows, more: false };
+}
+
+function sealChange(key: StorageKey, value: Uint8Array | undefined): SealedChange {
+  checkKey(key);
+  return { key: bytesOf(key), record: value === undefined ? undefined : seal(key, value) };
+}
+
+function bytesOf(key: StorageKey): Buffer {
+  return Buffer.from(key, "latin1");
+}
+
+/** Resolves when all of the group is on the disk: without overlappingSync, lmdb's promise waits for that. */
+async function commit(database: FastDatabase, group: readonly Waiting[]): Promise<void> {
+  if (group.every(({ changes }) => changes.length === 0)) return;
+  try {
+    await database.batch(() => {
+      for (const { changes } of group) {
+        for (const { key, record } of changes) void (record === undefined ? database.remove(key) : database.put(key, record));
+      }
+    });
+  } catch (error) {
+    throw await reasonOf(error);
+  }
+}
+
+/** lmdb puts the reason into a second promise beside the rejected one. Nobody listening to it would end the process. */
+async function reasonOf(error: unknown): Promise<unknown> {
+  const { commitError } = error as { readonly commitError?: Promise<never> };
+  if (commitError === undefined) return error;
+  return commitError.catch((reason: unknown) => reason);
+}

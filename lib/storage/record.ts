@@ -1,0 +1,114 @@
+/**
+ * A stored record: four bytes of checksum, then the value.
+ *
+ * The checksum covers the key and the value, so that three kinds of damage become one clear error instead of a wrong answer: a
+ * flipped bit, a torn value, and a whole record that turns up under another key (a stray page write does that). lmdb has no
+ * checksums of its own: after random bytes of a file were flipped, dozens of values came back wrong and nothing said so. And a
+ * wrong value would not stay on this node: repair would carry it to the others.
+ *
+ * CRC-32, because it finds every burst of up to 32 bits and is in Node. Against malice it is nothing; who can write to the
+ * data folder needs no forgery. The key is summed in JavaScript, and so is a short value: a native call costs as much as some 80 bytes.
+ */
+import { crc32 } from "node:zlib";
+import { assert, ConcordError } from "../core/errors.ts";
+import type { StorageKey } from "../core/ports.ts";
+
+/** The port's limit, and lmdb's on 4 KB pages, less what later formats may want of it. */
+export const STORAGE_KEY_BYTES_MAX = 1_900;
+
+const CHECKSUM_BYTES = 4;
+
+/** Twice what one key's siblings may hold, and below the 16 MiB from which lmdb hands out its own memory instead of a copy. */
+export const VALUE_BYTES_MAX = 16 * 1024 * 1024 - 1 - CHECKSUM_BYTES;
+
+const NATIVE_FROM_BYTES = 80;
+const TABLE = createTable();
+
+/** A record whose checksum does not match. It names its key, so that the caller can fetch that entry again from a peer. */
+export class DamagedRecordError extends ConcordError {
+  readonly key: StorageKey;
+
+  constructor(key: StorageKey) {
+    super("damaged", `the stored record of key ${printable(key)} is damaged: its checksum does not match its bytes`);
+    this.name = "DamagedRecordError";
+    this.key = key;
+  }
+}
+
+/** The record to store: a copy, so that the caller may use its buffer again. */
+export function seal(key: StorageKey, value: Uint8Array): Buffer {
+  if (value.length > VALUE_BYTES_MAX) refuse(`a stored value has ${value.length} bytes, at most ${VALUE_BYTES_MAX}`);
+  const record = Buffer.allocUnsafe(CHECKSUM_BYTES + value.length);
+  record.set(value, CHECKSUM_BYTES);
+  record.writeInt32LE(checksum(key, value), 0);
+  return record;
+}
+
+/** The value inside a record: a view, not a copy. Throws DamagedRecordError. */
+export function unseal(key: StorageKey, record: Uint8Array): Uint8Array {
+  if (record.length < CHECKSUM_BYTES) throw new DamagedRecordError(key);
+  const value = record.subarray(CHECKSUM_BYTES);
+  if (storedChecksum(record) !== checksum(key, value)) throw new DamagedRecordError(key);
+  return value;
+}
+
+/** The value inside a record that lies at the start of a buffer which is about to be used again: a copy. Throws DamagedRecordError. */
+export function unsealCopy(key: StorageKey, buffer: Buffer, recordBytes: number): Uint8Array {
+  if (recordBytes < CHECKSUM_BYTES) throw new DamagedRecordError(key);
+  const value = Buffer.allocUnsafe(recordBytes - CHECKSUM_BYTES);
+  buffer.copy(value, 0, CHECKSUM_BYTES, recordBytes);
+  if (storedChecksum(buffer) !== checksum(key, value)) throw new DamagedRecordError(key);
+  return value;
+}
+
+export function checkKey(key: StorageKey): void {
+  if (key.length > 0 && key.length <= STORAGE_KEY_BYTES_MAX) return;
+  refuse(`a storage key has ${key.length} bytes, not 1 to ${STORAGE_KEY_BYTES_MAX}`);
+}
+
+export function checkLimit(limit: number): void {
+  if (!Number.isSafeInteger(limit) || limit < 0) refuse(`a range is limited to ${limit} rows`);
+}
+
+function storedChecksum(record: Uint8Array): number {
+  return (record[0] ?? 0) | ((record[1] ?? 0) << 8) | ((record[2] ?? 0) << 16) | ((record[3] ?? 0) << 24);
+}
+
+function checksum(key: StorageKey, value: Uint8Array): number {
+  let sum = -1;
+  let seen = 0;
+  for (let index = 0; index < key.length; index++) {
+    const code = key.charCodeAt(index);
+    seen |= code;
+    sum = (sum >>> 8) ^ (TABLE[(sum ^ code) & 255] ?? 0);
+  }
+  if (seen > 255) refuse(`the storage key ${printable(key)} is not one character a byte`);
+  if (value.length >= NATIVE_FROM_BYTES) return crc32(value, ~sum >>> 0) | 0;
+  for (let index = 0; index < value.length; index++) {
+    sum = (sum >>> 8) ^ (TABLE[(sum ^ (value[index] ?? 0)) & 255] ?? 0);
+  }
+  return ~sum;
+}
+
+/** As `assert`, for checks made once a record: the message is composed only when it is needed. */
+function refuse(message: string): never {
+  assert(false, message);
+}
+
+/** The remainders of all bytes under CRC-32's polynomial, reflected, as zlib and Ethernet use it. */
+function createTable(): Int32Array {
+  const table = new Int32Array(256);
+  for (let byte = 0; byte < 256; byte++) {
+    let remainder = byte;
+    for (let bit = 0; bit < 8; bit++) remainder = remainder & 1 ? (remainder >>> 1) ^ 0xedb88320 : remainder >>> 1;
+    table[byte] = remainder;
+  }
+  return table;
+}
+
+/** Keys hold bytes; in a message each is a visible character or an escape, and a long one is cut. */
+function printable(key: StorageKey): string {
+  const shown = 60;
+  const text = JSON.stringify(key.slice(0, shown)).replace(/[^\x20-\x7e]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return key.length <= shown ? text : `${text} (and ${key.length - shown} more bytes)`;
+}
