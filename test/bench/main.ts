@@ -6,6 +6,7 @@ import { cpus, totalmem } from "node:os";
 
 const benches: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>> = {
   core: () => import("./core.ts"),
+  http: () => import("./http.ts"),
   sketch: () => import("./sketch-cells.ts"),
 };
 

@@ -1,0 +1,259 @@
+/**
+ * `npm run bench -- http`: requests a second and latencies over real sockets, 50 connections, each figure beside bare hono in the same
+ * run; then a bulk load of a million keys, and an empty node that joins them while the source answers reads.
+ */
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { Agent, get as httpGet, request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import autocannon from "autocannon";
+import { line, median } from "./measure.ts";
+
+const CONNECTIONS = 50;
+const SECONDS = 4;
+const ROUNDS = 3;
+const KEYS = 10_000;
+const BULK_KEYS = 1_000_000;
+const BULK_PAIRS = 5_000;
+const VALUE = "x".repeat(80);
+const FIRST_PORT = 18_100;
+
+interface Server {
+  readonly url: string;
+  readonly child: ChildProcess;
+}
+
+interface Figures {
+  readonly rate: number;
+  readonly p50: number;
+  readonly p99: number;
+}
+
+const running = new Set<ChildProcess>();
+let nextPort = FIRST_PORT;
+
+export async function run(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "concord-bench-"));
+  try {
+    await reads();
+    await durableWrites(folder);
+    await bulkAndJoin();
+    others(folder);
+  } finally {
+    for (const child of running) child.kill("SIGKILL");
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function reads(): Promise<void> {
+  const bare = await start(["test/bench/http-server.ts", "map"]);
+  const ours = await startNode([], ["--memory"]);
+  for (const { url } of [bare, ours])
+    for (let i = 0; i < KEYS; i++) if (i % 100 === 0) await post(`${url}/store`, JSON.stringify({ key: `key${i}`, value: VALUE }));
+  const measure = (server: Server) => load(server.url, (i) => ({ method: "GET", path: `/store/key?key=key${(i * 100) % KEYS}` }));
+  report(
+    "GET",
+    "bare hono over a Map",
+    "one node",
+    await pairs(
+      () => measure(bare),
+      () => measure(ours),
+    ),
+  );
+  await stop(bare, ours);
+}
+
+async function durableWrites(folder: string): Promise<void> {
+  const bare = await start(["test/bench/http-server.ts", "lmdb"], [join(folder, "bare")]);
+  const measure = (server: Server) =>
+    load(server.url, (i) => ({
+      method: "POST",
+      path: "/store",
+      body: JSON.stringify({ key: `key${(i * 7919) % 1_000_003}`, value: VALUE }),
+    }));
+  const alone = await startNode([], [`--data=${join(folder, "alone")}`]);
+  report(
+    "durable POST",
+    "bare hono + lmdb",
+    "one node",
+    await pairs(
+      () => measure(bare),
+      () => measure(alone),
+    ),
+  );
+  await stop(alone);
+  const ports = [nextPort++, nextPort++, nextPort++];
+  const cluster = await Promise.all(
+    ports.map((port, i) =>
+      startNode(
+        ports.filter((other) => other !== port),
+        [`--data=${join(folder, `n${i}`)}`],
+        port,
+      ),
+    ),
+  );
+  await until(async () => (await status(cluster[0]!.url)).peers.every((peer) => peer.status === "alive"), "three nodes to see each other");
+  report(
+    "durable POST",
+    "bare hono + lmdb",
+    "with two live peers",
+    await pairs(
+      () => measure(bare),
+      () => measure(cluster[0]!),
+    ),
+  );
+  await stop(bare, ...cluster);
+}
+
+async function bulkAndJoin(): Promise<void> {
+  const source = await startNode([], ["--memory"]);
+  const startedMs = performance.now();
+  let next = 0;
+  const client = async () => {
+    while (next < BULK_KEYS) {
+      const from = next;
+      next += BULK_PAIRS;
+      const pairsText = Array.from({ length: BULK_PAIRS }, (_, i) => `{"key":"key${from + i}","value":"${VALUE}"}`);
+      await post(`${source.url}/store`, `[${pairsText.join(",")}]`);
+    }
+  };
+  await Promise.all([client(), client()]);
+  const seconds = (performance.now() - startedMs) / 1000;
+  line(
+    `load of ${BULK_KEYS.toLocaleString("en")} keys in bulk, in memory`,
+    `${Math.round(BULK_KEYS / seconds).toLocaleString("en")} keys/s`,
+    "aim: 50,000",
+  );
+
+  const hash = await text(`${source.url}/store/hash`);
+  const joinedMs = performance.now();
+  const joiner = await startNode([Number(new URL(source.url).port)], ["--memory"]);
+  const latencies: number[] = [];
+  while ((await text(`${joiner.url}/store/hash`)) !== hash) {
+    for (let i = 0; i < 20; i++) {
+      const askedMs = performance.now();
+      await text(`${source.url}/store/key?key=key${(i * 7919) % BULK_KEYS}`);
+      latencies.push(performance.now() - askedMs);
+      await pause(5);
+    }
+    if (performance.now() - joinedMs > 120_000) throw new Error("the empty node has not caught up in two minutes");
+  }
+  latencies.sort((a, b) => a - b);
+  const p99 = latencies[Math.floor(latencies.length * 0.99)] ?? 0;
+  line(
+    "an empty node joins them",
+    `${((performance.now() - joinedMs) / 1000).toFixed(1)} s`,
+    `aim: under 12; p99 of GET at the source ${p99.toFixed(0)} ms, aim: under 50`,
+  );
+  await stop(source, joiner);
+}
+
+/** Where they are installed: Debian's redis-server. */
+function others(folder: string): void {
+  if (spawnSync("redis-server", ["--version"]).status !== 0)
+    return line("redis (appendfsync always)", "not installed", "apt-get install redis-server");
+  const port = nextPort++;
+  const redis = spawn("redis-server", ["--port", String(port), "--dir", folder, "--appendonly", "yes", "--appendfsync", "always"], {
+    stdio: "ignore",
+  });
+  running.add(redis);
+  const result = spawnSync("sh", ["-c", `sleep 1; redis-benchmark -p ${port} -c 50 -n 50000 -d 80 -t set,get --csv`], { encoding: "utf8" });
+  for (const row of result.stdout.split("\n").filter((each) => /^"(SET|GET)"/.test(each))) {
+    const [name, rate] = row.replaceAll('"', "").split(",");
+    line(`redis ${name} (appendfsync always)`, `${Math.round(Number(rate)).toLocaleString("en")} /s`, "its own protocol, its own client");
+  }
+  redis.kill();
+  running.delete(redis);
+}
+
+async function pairs(bare: () => Promise<Figures>, ours: () => Promise<Figures>): Promise<readonly (readonly [Figures, Figures])[]> {
+  const rounds: (readonly [Figures, Figures])[] = [];
+  for (let round = 0; round < ROUNDS; round++) rounds.push([await bare(), await ours()]);
+  return rounds;
+}
+
+function report(what: string, bareName: string, ourName: string, rounds: readonly (readonly [Figures, Figures])[]): void {
+  const rate = (side: 0 | 1) => median(rounds.map((round) => round[side].rate));
+  const ours = rounds[Math.floor(rounds.length / 2)]![1];
+  const ratios = rounds.map(([bare, node]) => (node.rate / bare.rate).toFixed(2)).join(" ");
+  line(`${what}, ${bareName}`, `${Math.round(rate(0)).toLocaleString("en")} /s`);
+  line(`${what}, ${ourName}`, `${Math.round(rate(1)).toLocaleString("en")} /s`, `ratios ${ratios}; p50 ${ours.p50} ms, p99 ${ours.p99} ms`);
+}
+
+interface Call {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly body?: string;
+}
+
+async function load(url: string, call: (i: number) => Call): Promise<Figures> {
+  let sent = 0;
+  const headers = { "content-type": "application/json" };
+  const setupRequest = (earlier: autocannon.Request): autocannon.Request => ({ ...earlier, ...call(sent++), headers });
+  const result = await autocannon({ url, connections: CONNECTIONS, duration: SECONDS, requests: [{ setupRequest }] });
+  if (result.non2xx > 0 || result.errors > 0) throw new Error(`${url}: ${result.non2xx} refused, ${result.errors} failed`);
+  return { rate: result.requests.average, p50: result.latency.p50, p99: result.latency.p99 };
+}
+
+function startNode(peerPorts: readonly number[], flags: readonly string[], port = nextPort++): Promise<Server> {
+  const peers = peerPorts.map((peer) => `http://localhost:${peer}`).join(",");
+  return start(["cmd/main.ts", "serve", `--port=${port}`, `--peers=${peers}`, "--pingfreq=1", "--timeout=15", ...flags], [], port);
+}
+
+async function start(script: readonly string[], more: readonly string[] = [], port = nextPort++): Promise<Server> {
+  const last = script[0] === "cmd/main.ts" ? [] : [String(port), ...more];
+  const child = spawn(process.execPath, ["--import=tsx", ...script, ...last], { stdio: ["ignore", "ignore", "inherit"] });
+  running.add(child);
+  const url = `http://127.0.0.1:${port}`;
+  await until(async () => (await text(`${url}/store/key?key=none`).catch(() => undefined)) !== undefined, `${script.join(" ")} to listen`);
+  return { url, child };
+}
+
+async function stop(...servers: readonly Server[]): Promise<void> {
+  for (const { child } of servers) {
+    running.delete(child);
+    child.kill("SIGTERM");
+    await once(child, "exit");
+  }
+}
+
+async function status(url: string): Promise<{ readonly peers: readonly { readonly status: string }[] }> {
+  return JSON.parse(await text(`${url}/status`)) as { peers: { status: string }[] };
+}
+
+async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
+  for (let i = 0; i < 150; i++) {
+    if (await condition()) return;
+    await pause(100);
+  }
+  throw new Error(`waited 15 s for ${what}`);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+const agent = new Agent({ keepAlive: true });
+
+async function text(url: string): Promise<string> {
+  const asked = httpGet(url, { agent });
+  const [answer] = (await once(asked, "response")) as [AsyncIterable<Buffer>];
+  return read(answer);
+}
+
+async function post(url: string, body: string): Promise<string> {
+  const asked = request(url, { method: "POST", agent, headers: { "content-type": "application/json" } });
+  asked.end(body);
+  const [answer] = (await once(asked, "response")) as [AsyncIterable<Buffer> & { readonly statusCode?: number }];
+  const said = await read(answer);
+  if (answer.statusCode !== 200) throw new Error(`${url}: ${answer.statusCode} ${said}`);
+  return said;
+}
+
+async function read(answer: AsyncIterable<Buffer>): Promise<string> {
+  const parts: Buffer[] = [];
+  for await (const part of answer) parts.push(part);
+  return Buffer.concat(parts).toString("utf8");
+}
