@@ -12,6 +12,10 @@ export const REPLICA_DEFAULTS: ReplicaDefaults = {
   answerTimeoutMs: 5_000,
   /** Less than a ping, enough to spread the starts of a handful of nodes. */
   jitterMs: 1_000,
+  /** A few milliseconds of work on either side, and little lost when an answer is. */
+  answerBytesMax: 256 * 1024,
+  /** A second or two of writes at full speed. */
+  pushKeysMax: 16_384,
   /** A write to a peer is durable in milliseconds; after this the batch is lost and repair takes over. */
   pushTimeoutMs: 5_000,
   /** Shorter than a client's usual patience of ten seconds or more. */

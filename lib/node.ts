@@ -81,13 +81,13 @@ export class Node {
   }
 
   /** Resolves when the operations are durable here and on as many nodes as asked for, or when they are refused. */
-  write(operations: readonly Operation[], copies: number): Promise<WriteResult> {
+  write(operations: readonly Operation[], copies: number, local = false): Promise<WriteResult> {
     const refusal = this.#refusal();
     if (refusal !== undefined) return Promise.resolve({ ok: false, error: refusal, copies: 0 });
     const ticket = ++this.#ticket;
     return new Promise((resolve) => {
       this.#waiting.set(ticket, resolve);
-      this.#post({ input: { type: "write", ticket, operations, copies }, reply: undefined });
+      this.#post({ input: { type: "write", ticket, operations, copies, local }, reply: undefined });
     });
   }
 
@@ -100,6 +100,11 @@ export class Node {
   /** The transport could not reach a peer. */
   unreachable(to: string, why: string): void {
     if (this.#stopped === undefined) this.#post({ input: { type: "unreachable", to, why }, reply: undefined });
+  }
+
+  /** A peer that speaks only the base protocol answered a ping. */
+  answeredBase(from: string): void {
+    if (this.#stopped === undefined) this.#post({ input: { type: "base-pong", from }, reply: undefined });
   }
 
   /** To be called about once a second. */

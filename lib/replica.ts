@@ -43,11 +43,19 @@ export interface Operation {
 }
 
 export type Input =
-  /** A client's operations: durable together. `copies` nodes are to hold them before the answer. */
-  | { readonly type: "write"; readonly ticket: number; readonly operations: readonly Operation[]; readonly copies: number }
+  /** A client's operations: durable together. `copies` nodes are to hold them before the answer. `local`: pushed to nobody. */
+  | {
+      readonly type: "write";
+      readonly ticket: number;
+      readonly operations: readonly Operation[];
+      readonly copies: number;
+      readonly local?: boolean;
+    }
   | { readonly type: "message"; readonly from: string; readonly message: Message }
   /** The transport could not reach a peer. */
   | { readonly type: "unreachable"; readonly to: string; readonly why: string }
+  /** A peer that speaks only the base protocol answered a ping: it is there, and has no summary. */
+  | { readonly type: "base-pong"; readonly from: string }
   | { readonly type: "tick" }
   | { readonly type: "continue" };
 
@@ -91,11 +99,13 @@ export class Replica {
   step(input: Input, now: Now): Output[] {
     switch (input.type) {
       case "write":
-        return this.#onWrite(input.ticket, input.operations, input.copies, now);
+        return this.#onWrite(input, now);
       case "message":
         return this.#onMessage(input.from, input.message, now);
       case "unreachable":
         return this.#onPeers(this.#pinger.onUnreachable(input.to, input.why, now), now);
+      case "base-pong":
+        return this.#onPeers(this.#pinger.onBasePong(input.from, now), now);
       case "tick":
         return this.#onTick(now);
       case "continue":
@@ -131,7 +141,7 @@ export class Replica {
     return [{ type: "event", event: { kind: "audit-failed", problem: step.problem } }];
   }
 
-  #onWrite(ticket: number, operations: readonly Operation[], copies: number, now: Now): Output[] {
+  #onWrite({ ticket, operations, copies, local = false }: Extract<Input, { type: "write" }>, now: Now): Output[] {
     const refusal = this.#refusal(operations, copies);
     if (refusal !== undefined) return [{ type: "settle", ticket, result: { ok: false, error: refusal, copies: 0 } }];
     const dots: (Dot | undefined)[] = [];
@@ -139,7 +149,9 @@ export class Replica {
     for (const { key, write, observed } of operations) {
       const change = write === undefined ? this.store.remove(key, observed, now.wallMs) : this.store.put(key, write, now.wallMs);
       dots.push(change?.dot);
-      if (change !== undefined) outputs.push(...this.#publish(change, copies > 1 ? ticket : undefined));
+      if (change === undefined) continue;
+      if (local) outputs.push(changed(change));
+      else outputs.push(...this.#publish(change, copies > 1 ? ticket : undefined));
     }
     const settled = this.#pusher.expect(ticket, dots, copies, now);
     if (settled !== undefined) outputs.push(settled);
@@ -160,8 +172,7 @@ export class Replica {
   }
 
   #publish(change: Change, ticket: number | undefined): Output[] {
-    const { key, before, after } = change;
-    return [...this.#pusher.add(key, change.entry.gone, ticket), { type: "changed", key, before, after }];
+    return [...this.#pusher.add(change.key, change.entry.gone, ticket), changed(change)];
   }
 
   #onMessage(from: string, message: Message, now: Now): Output[] {
@@ -255,6 +266,10 @@ export class Replica {
     }
     return [...outputs, ...more];
   }
+}
+
+function changed({ key, before, after }: Change): Output {
+  return { type: "changed", key, before, after };
 }
 
 /** Peers whose wrong clock was mentioned: more than there are peers, and bounded. */

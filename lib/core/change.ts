@@ -26,6 +26,7 @@ export interface Change {
 export interface MergeOutcome {
   readonly key: EntryKey;
   readonly before: Siblings;
+  /** The same array when nothing changed. */
   readonly after: Siblings;
   /** Siblings whose stamp is too far ahead to be followed. */
   readonly farAhead: number;

@@ -15,6 +15,7 @@
 import { hash } from "node:crypto";
 import objectHash from "object-hash";
 import type { Incarnation } from "./dot.ts";
+import { ConcordError } from "./errors.ts";
 import { canonicalJson } from "./json.ts";
 
 /** Sixteen bytes, one a character. */
@@ -75,7 +76,7 @@ export class Digest {
   }
 }
 
-/** The hash of one sibling's content. `key` is the entry's key as a byte string. */
+/** The hash of one sibling's content. `key` is the entry's key as a byte string. Throws `malformed` for text that is no JSON. */
 export function contentHash(digestKey: DigestKey, key: string, contentType: string, value: Uint8Array): Hash128 {
   const canonical = contentType === "" ? canonicalBytes(value) : value;
   const size = 24 + key.length + 3 * contentType.length + canonical.length;
@@ -122,7 +123,11 @@ const BACKSLASH = 0x5c;
 /** JSON text without an object and without an escape is its own canonical form, so that most values are hashed as they are. */
 function canonicalBytes(json: Uint8Array): Uint8Array {
   if (!json.includes(OPENING_BRACE) && !json.includes(BACKSLASH)) return json;
-  return Buffer.from(canonicalJson(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8")), "utf8");
+  try {
+    return Buffer.from(canonicalJson(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8")), "utf8");
+  } catch (cause) {
+    throw new ConcordError("malformed", "a value that is said to be JSON and is not", { cause });
+  }
 }
 
 function laneOf(hash128: Hash128, lane: number): number {

@@ -24,7 +24,8 @@ export class DotSource {
 
   /** `seen`: all that this replica knows of, so that a fresh incarnation differs from it. */
   next(seen: Context): Dot {
-    if (this.#incarnation === undefined || this.#counter === COUNTER_MAX) {
+    const isOurs = this.#incarnation !== undefined && seen.highest(this.#incarnation) <= this.#counter;
+    if (this.#incarnation === undefined || !isOurs || this.#counter === COUNTER_MAX) {
       this.#incarnation = this.#fresh(seen);
       this.#counter = 0;
     }

@@ -29,6 +29,8 @@ export interface KvOperation {
   readonly contentType?: string;
   /** From an earlier read: exactly what that read showed is replaced. Without: what this node holds now. */
   readonly token?: string | undefined;
+  /** Nothing is replaced: the value stands beside what is held, as that of a writer who knew nothing of it. Without a token. */
+  readonly beside?: boolean | undefined;
   /** Milliseconds from now until the value is gone. */
   readonly ttlMs?: number | undefined;
 }

@@ -160,7 +160,8 @@ export class Store {
     }
     for (const sibling of theirs) this.#see(sibling.dot);
     for (const dot of entry.gone) if (this.#see(dot)) this.recentDeletions.add(dot, entry.key);
-    if (!sameSiblings(before, merged)) this.#apply(entry.key, before, merged);
+    if (sameSiblings(before, merged)) return { key: entry.key, before, after: before, farAhead };
+    this.#apply(entry.key, before, merged);
     return { key: entry.key, before, after: merged, farAhead };
   }
 

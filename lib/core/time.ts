@@ -31,7 +31,8 @@ export function compareStamps(a: Stamp, b: Stamp): number {
 
 /** The stamp of a new local event, given the last one and the physical time. */
 export function nextStamp(last: Stamp, nowMs: number): Stamp {
-  if (nowMs > last.ms) return { ms: Math.min(Math.max(0, Math.floor(nowMs)), STAMP_MS_MAX), tick: 0 };
+  const ms = Math.min(Math.floor(nowMs), STAMP_MS_MAX);
+  if (ms > last.ms) return { ms, tick: 0 };
   return last.tick < TICK_MAX ? { ms: last.ms, tick: last.tick + 1 } : { ms: last.ms + 1, tick: 0 };
 }
 

@@ -41,5 +41,6 @@ export function decodeToken(digestKey: DigestKey, key: EntryKey, token: string):
 }
 
 function sealOf(digestKey: DigestKey, key: EntryKey, dots: Uint8Array): string {
-  return shortHash(digestKey, Buffer.concat([Buffer.from(key, "latin1"), dots]));
+  // The key's length, or a token could be cut anew into one of a longer key that ends in its first dot.
+  return shortHash(digestKey, Buffer.concat([Buffer.from(`${key.length} ${key}`, "latin1"), dots]));
 }

@@ -4,13 +4,14 @@
  */
 import { decodeSiblings, KEY_BYTES_MAX, NAME_BYTES_MAX } from "../core/codec.ts";
 import { storeHash } from "../core/digest.ts";
-import { dotsOf, isExpired, NO_SIBLINGS, pick, type Sibling, type Siblings } from "../core/entry.ts";
+import { isExpired, NO_SIBLINGS, pick, type Sibling, type Siblings } from "../core/entry.ts";
 import { ConcordError } from "../core/errors.ts";
 import type { Kv, KvEvent, KvListing, KvOperation, KvReceipt, KvValue, NodeStatus } from "../core/kv.ts";
 import { after, ENTRY, entryAt, keyFromBytes, keyToBytes, type EntryKey } from "../core/layout.ts";
 import type { RepairReceipt } from "../core/output.ts";
 import type { Clock, Storage } from "../core/ports.ts";
 import { decodeToken, encodeToken } from "../core/token.ts";
+import { KvView } from "./kv-view.ts";
 import type { Node } from "../node.ts";
 import type { Member, Operation } from "../replica.ts";
 
@@ -38,15 +39,8 @@ export function createKv(deps: KvDeps): NodeKv {
   const watchers = new Set<{ readonly prefix: string; readonly listener: (event: KvEvent) => void }>();
   let lastRepair: RepairReceipt | undefined;
 
-  const view = (key: EntryKey, siblings: Siblings, shown: Sibling, nowMs: number): KvValue => ({
-    contentType: shown.contentType,
-    value: shown.value,
-    token: encodeToken(digestKey, key, dotsOf(siblings)),
-    siblings: siblings.filter((sibling) => !isExpired(sibling, nowMs)).length,
-    expiresAtMs: shown.expiresAtMs,
-    writer: shown.writer,
-    writtenMs: shown.stamp.ms,
-  });
+  const view = (key: EntryKey, siblings: Siblings, picked: Sibling, nowMs: number): KvValue =>
+    new KvView(digestKey, key, siblings, picked, nowMs);
 
   const read = (key: EntryKey): Siblings => {
     const record = storage.get(entryAt(key));
@@ -77,7 +71,7 @@ export function createKv(deps: KvDeps): NodeKv {
     async write(operations, options = {}): Promise<KvReceipt> {
       const { wallMs } = clock.now();
       const translated = operations.map((operation) => translate(operation, wallMs));
-      const result = await node.write(translated, options.copies ?? 1);
+      const result = await node.write(translated, options.copies ?? 1, options.local);
       if (!result.ok) throw result.error;
       return {
         changed: result.dots.map((dot) => dot !== undefined),
@@ -138,10 +132,12 @@ export function createKv(deps: KvDeps): NodeKv {
 
   function translate(operation: KvOperation, nowMs: number): Operation {
     const key = checkKey(operation.key);
-    const observed = operation.token === undefined ? undefined : decodeToken(digestKey, key, operation.token);
+    const seen = operation.beside === true ? [] : undefined;
+    const observed = operation.token === undefined ? seen : decodeToken(digestKey, key, operation.token);
     if (operation.value === undefined) return { key, write: undefined, observed };
     const contentType = operation.contentType ?? "";
-    if (Buffer.byteLength(contentType) > NAME_BYTES_MAX) throw new ConcordError("invalid", `a content type has ${NAME_BYTES_MAX} bytes at most`);
+    if (Buffer.byteLength(contentType) > NAME_BYTES_MAX)
+      throw new ConcordError("invalid", `a content type has ${NAME_BYTES_MAX} bytes at most`);
     return { key, write: { contentType, value: operation.value, expiresAtMs: expiryOf(operation.ttlMs, nowMs), observed } };
   }
 }

@@ -55,6 +55,7 @@ export class Pinger {
     const { name, address } = this.#options;
     outputs.push({ type: "reply", message: { kind: "pong", exchange: ping.exchange, name, address, summary: mine } });
     if (member === undefined) return { outputs, pullFrom: undefined };
+    member.lastHeardMs = now.monotonicMs;
     // That it reaches us does not mean that we reach it: only a pong makes a member alive.
     if (member.status === "dead" && member.ping === undefined) outputs.push(this.#ping(member, mine, now));
     const pullFrom = member.isUp && this.#compare(member, ping, mine, outputs) ? member : undefined;
@@ -65,14 +66,19 @@ export class Pinger {
     const member = this.#membership.find(from);
     if (member?.ping?.exchange !== pong.exchange) return { outputs: [], pullFrom: undefined };
     const firstMeeting = !member.isUp;
-    member.roundTripMs = now.monotonicMs - member.ping.sentMs;
-    member.ping = undefined;
-    member.lastHeardMs = now.monotonicMs;
+    this.#hear(member, member.ping.sentMs, now);
     member.name = pong.name;
-    member.detector.signal();
     const outputs = this.#updateStatus(member, "", now);
     if (firstMeeting) member.differed = DIFFERENCES_BEFORE_REPAIR - 1;
     return { outputs, pullFrom: this.#compare(member, pong, mine, outputs) ? member : undefined };
+  }
+
+  /** A peer that speaks only the base protocol answered. There is no summary, so nothing to compare. */
+  onBasePong(from: string, now: Now): Output[] {
+    const member = this.#membership.find(from);
+    if (member?.ping === undefined) return [];
+    this.#hear(member, member.ping.sentMs, now);
+    return this.#updateStatus(member, "", now);
   }
 
   onUnreachable(to: string, why: string, now: Now): Output[] {
@@ -81,6 +87,13 @@ export class Pinger {
     member.ping = undefined;
     member.detector.refused();
     return this.#updateStatus(member, why, now);
+  }
+
+  #hear(member: Member, sentMs: number, now: Now): void {
+    member.roundTripMs = now.monotonicMs - sentMs;
+    member.ping = undefined;
+    member.lastHeardMs = now.monotonicMs;
+    member.detector.signal();
   }
 
   #ping(member: Member, summary: Summary, now: Now): Output {

@@ -48,9 +48,11 @@ export function answerRequest(store: Store, request: RepairRequest): RepairAnswe
   };
 }
 
-interface Deletion {
+/** What is to be sent for one dot. */
+interface Due {
   readonly counter: number;
   readonly key: EntryKey;
+  readonly gone: boolean;
 }
 
 class Page {
@@ -70,22 +72,23 @@ class Page {
     return this.#bytesLeft <= 0 || this.#workLeft <= 0;
   }
 
-  /** Sends what is live, or was lately deleted, in from..to; covers as much of it as fits. `deletions` are in order. */
-  cover(incarnation: Incarnation, from: number, to: number, deletions: readonly Deletion[]): void {
+  /** Sends what is live, or was lately deleted, in from..to; covers as much of it as fits. */
+  cover(incarnation: Incarnation, from: number, to: number, deletions: readonly Due[]): void {
     let next = from;
     while (next <= to && !this.isFull) {
       const { rows, more } = this.#store.reader.range(indexAt(incarnation, next), indexAt(incarnation, to) + "\0", PAGE_ROWS);
       this.#workLeft--;
-      let reached = more ? next - 1 : to;
-      for (const row of rows) {
+      const live = rows.map((row) => ({ counter: dotOfKey(dotAtEnd(row.key)).counter, key: keyOfRow(row.value), gone: false }));
+      let reached = more ? live[live.length - 1]!.counter : to;
+      const deleted = deletions.filter(({ counter }) => counter >= next && counter <= reached);
+      // In one order, so that a full page ends between two dots: a deleted key may have been written again, with a large value.
+      for (const { counter, key, gone } of [...live, ...deleted].sort((a, b) => a.counter - b.counter)) {
         if (this.isFull) {
-          reached = dotOfKey(dotAtEnd(row.key)).counter - 1;
+          reached = counter - 1;
           break;
         }
-        this.#send(keyOfRow(row.value), undefined);
-        if (more) reached = dotOfKey(dotAtEnd(row.key)).counter;
+        this.#send(key, gone ? { incarnation, counter } : undefined);
       }
-      for (const { counter, key } of deletions) if (counter >= next && counter <= reached) this.#send(key, { incarnation, counter });
       if (reached >= next) this.covered.addRange(incarnation, next, reached);
       next = reached + 1;
     }
@@ -106,8 +109,8 @@ class Page {
   }
 }
 
-function deletionsWithin(store: Store, missing: Context): Map<Incarnation, Deletion[]> {
-  const found = new Map<Incarnation, Deletion[]>();
+function deletionsWithin(store: Store, missing: Context): Map<Incarnation, Due[]> {
+  const found = new Map<Incarnation, Due[]>();
   if (missing.isEmpty) return found;
   for (const [deletion, key] of store.recentDeletions.entries()) {
     const { incarnation, counter } = dotOfKey(deletion);
@@ -115,9 +118,8 @@ function deletionsWithin(store: Store, missing: Context): Map<Incarnation, Delet
     // A cached dot that is live again under the index is no deletion; the index sends it.
     if (store.reader.get(indexAt(incarnation, counter)) !== undefined) continue;
     const list = found.get(incarnation);
-    if (list === undefined) found.set(incarnation, [{ counter, key }]);
-    else list.push({ counter, key });
+    if (list === undefined) found.set(incarnation, [{ counter, key, gone: true }]);
+    else list.push({ counter, key, gone: true });
   }
-  for (const list of found.values()) list.sort((a, b) => a.counter - b.counter);
   return found;
 }

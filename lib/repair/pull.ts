@@ -7,8 +7,9 @@
  *
  * A delta asks for what we have not seen. When the answers state that they named every deletion that is new to us, or the digests agree,
  * nothing is missing. Otherwise the peer may have dropped something long ago, or merely hold what we superseded and it has not heard of:
- * while it is behind us we let it repair first. A full push asks as if we had seen nothing: whatever they then do not name although
- * they have seen it, they dropped, and we drop it too, after the digests agree. Both are the same exchange with another `seen`.
+ * while it is behind us we let it repair first, though not for ever, because each may be behind the other. A full push asks as if we
+ * had seen nothing: whatever they then do not name although they have seen it, they dropped, and we drop it too, after the digests
+ * agree. Both are the same exchange with another `seen`.
  *
  * Nothing here is durable and nothing has to be: a session that is interrupted leaves merged entries and an unjoined context.
  */
@@ -49,6 +50,7 @@ export class Pull {
   readonly counts: PullCounts;
   readonly #store: Store;
   readonly #options: PullOptions;
+  readonly #patient: boolean;
   /** What we tell them that we have seen: at first our context, then also what their answers covered. */
   #seen: Context;
   #named: Named;
@@ -58,9 +60,11 @@ export class Pull {
   #verification: Verification | undefined;
   #drops: Dot[] | undefined;
 
-  constructor(store: Store, kind: RepairKind, options: PullOptions) {
+  /** `patient`: may end as `behind`. */
+  constructor(store: Store, kind: RepairKind, options: PullOptions, patient: boolean) {
     this.#store = store;
     this.#options = options;
+    this.#patient = patient;
     this.#seen = store.context.clone();
     this.#named = new Named(store);
     this.counts = { kind, requests: 0, entriesIn: 0, bytesIn: 0, dropped: 0 };
@@ -109,9 +113,9 @@ export class Pull {
       return undefined;
     }
     if (this.counts.kind === "full") return "differs";
-    if (!verdict.peerBehind) this.#becomeFull();
-    else if (this.#deletionsNamed) this.#drops = [];
-    else return "behind";
+    if (verdict.peerBehind && this.#deletionsNamed) this.#drops = [];
+    else if (verdict.peerBehind && this.#patient) return "behind";
+    else this.#becomeFull();
     return undefined;
   }
 

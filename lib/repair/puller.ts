@@ -22,6 +22,12 @@ export interface PullerOptions extends PullOptions {
 /** How often a page is asked for before the session is given up. */
 const ATTEMPTS_MAX = 3;
 
+/**
+ * How often in a row a peer that is behind us is given time to repair first. When both have forgotten which deletions the other lacks, each
+ * would wait for the other for ever; a full push settles it.
+ */
+const BEHIND_MAX = 2;
+
 /** The longest pause after failures in a row. */
 const BACKOFF_MAX_MS = 60_000;
 
@@ -47,6 +53,8 @@ export class Puller {
   /** Peers to pull from, and not before when. */
   readonly #wanted = new Map<string, number>();
   readonly #failures = new Map<string, number>();
+  /** For each peer the sessions in a row that ended as `behind`. */
+  readonly #behind = new Map<string, number>();
   #session: Session | undefined;
 
   constructor(store: Store, options: PullerOptions, random: Random, nextExchange: () => number) {
@@ -125,7 +133,8 @@ export class Puller {
     for (const [peer, notBeforeMs] of this.#wanted) {
       if (notBeforeMs > now.monotonicMs) continue;
       this.#wanted.delete(peer);
-      const pull = new Pull(this.#store, this.#store.context.isEmpty ? "full" : "delta", this.#options);
+      const patient = (this.#behind.get(peer) ?? 0) < BEHIND_MAX;
+      const pull = new Pull(this.#store, this.#store.context.isEmpty ? "full" : "delta", this.#options, patient);
       this.#session = { peer, pull, startedMs: now.monotonicMs, exchange: 0, askedMs: 0, attempts: 0 };
       return [{ type: "event", event: { kind: "repair-started", peer } }, this.#ask(this.#session, now)];
     }
@@ -143,6 +152,8 @@ export class Puller {
     const { peer, pull, startedMs } = this.#session!;
     pull.stop();
     this.#session = undefined;
+    if (result === "behind") this.#behind.set(peer, (this.#behind.get(peer) ?? 0) + 1);
+    else this.#behind.delete(peer);
     if (result === "joined" || result === "behind") this.#failures.delete(peer);
     else this.#failures.set(peer, (this.#failures.get(peer) ?? 0) + 1);
     const receipt: RepairReceipt = { peer, ...pull.counts, result, tookMs: now.monotonicMs - startedMs };

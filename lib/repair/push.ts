@@ -12,9 +12,6 @@ import type { EntryKey } from "../core/layout.ts";
 import type { Push, WireEntry } from "../core/message.ts";
 import type { Store } from "../core/store.ts";
 
-/** Keys waiting for one peer: a second or two of writes at full speed. */
-export const PUSH_KEYS_MAX = 16_384;
-
 /** Bytes of entries in one batch. */
 export const PUSH_BYTES = 256 * 1024;
 
@@ -37,8 +34,13 @@ export interface InFlight {
 }
 
 export class PushQueue {
+  readonly #keysMax: number;
   #waiting = new Map<EntryKey, Waiting>();
   #inFlight: InFlight | undefined;
+
+  constructor(keysMax: number) {
+    this.#keysMax = keysMax;
+  }
 
   get size(): number {
     return this.#waiting.size;
@@ -53,7 +55,7 @@ export class PushQueue {
     let waiting = this.#waiting.get(key);
     let givenUp = 0;
     if (waiting === undefined) {
-      if (this.#waiting.size >= PUSH_KEYS_MAX) givenUp = this.clear();
+      if (this.#waiting.size >= this.#keysMax) givenUp = this.clear();
       waiting = { gone: [], tickets: [] };
       this.#waiting.set(key, waiting);
     }

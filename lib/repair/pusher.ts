@@ -19,6 +19,8 @@ export interface PushPeers {
 }
 
 export interface PusherOptions {
+  /** Keys that may wait for one peer. */
+  readonly pushKeysMax: number;
   /** How long a batch may stay unanswered. */
   readonly pushTimeoutMs: number;
   /** How long a client waits for further copies. */
@@ -140,7 +142,7 @@ export class Pusher {
   #queue(peer: string): PushQueue {
     let queue = this.#queues.get(peer);
     if (queue === undefined) {
-      queue = new PushQueue();
+      queue = new PushQueue(this.#options.pushKeysMax);
       this.#queues.set(peer, queue);
     }
     return queue;

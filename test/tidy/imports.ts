@@ -31,7 +31,7 @@ const layers: Readonly<Record<string, Layer>> = {
     from: ["core", "repair", "peers", "replica", "node", "storage", "transport", "runtime", "api", "config", "client"],
     node: true,
   },
-  sim: { from: ["core", "replica", "node"], typesFrom: ["repair", "peers"], node: false },
+  sim: { from: ["core", "replica", "node", "config"], typesFrom: ["repair", "peers"], node: false },
   index: { from: ["core", "replica", "node", "storage", "transport", "runtime", "api", "config", "client", "serve"], node: false },
   cmd: { from: ["serve", "client", "config", "sim", "lib/core/errors.ts"], node: true },
 };

@@ -1,0 +1,109 @@
+/**
+ * `concord serve`: one node, until it is told to stop or its storage fails.
+ */
+import { join } from "node:path";
+import type { RunningNode, ServeOptions } from "../lib/serve.ts";
+import { createCommand, type Terminal, type Values } from "./command.ts";
+import { EXIT, Failure, nodeFailure, usageFailure } from "./exit.ts";
+import { isLoopback, isWildcard, readHost, readId, readNodeUrl, readNodeUrls, readPort, readSeconds } from "./settings.ts";
+import { listenForStop } from "./signals.ts";
+
+/** Below it each node has a folder of its own. */
+export const DATA_FOLDER = "data";
+
+const args = {
+  port: { type: "string", valueHint: "8001", required: true, description: "The port to listen on." },
+  peers: {
+    type: "string",
+    valueHint: "http://localhost:8002,http://localhost:8003",
+    required: true,
+    description: "The other nodes, with commas between them; --peers= for a node alone. They need not be up yet.",
+  },
+  pingfreq: { type: "string", valueHint: "10", default: "10", description: "Seconds from one ping of the peers to the next." },
+  timeout: { type: "string", valueHint: "15", default: "15", description: "Seconds without an answer after which a peer is down." },
+  id: { type: "string", valueHint: "node1", description: "The node's name in logs and answers. Default: localhost and its port." },
+  data: {
+    type: "string",
+    valueHint: "DIR",
+    description: `The folder for the data, made when missing. Default: ${DATA_FOLDER}/ and the id, or the port.`,
+  },
+  memory: { type: "boolean", description: "Keeps the data in memory: what is written here is gone when the node stops." },
+  host: { type: "string", valueHint: "127.0.0.1", default: "127.0.0.1", description: "The interface to listen on." },
+  insecure: { type: "boolean", description: "Allows a --host that other machines reach. There are no passwords yet." },
+  address: {
+    type: "string",
+    valueHint: "URL",
+    description: "The URL under which the peers reach this node. Default: http://localhost, or the host, and the port.",
+  },
+} as const;
+
+export const serve = createCommand({
+  name: "serve",
+  summary: "one node of the store",
+  details: [
+    "Any node takes reads and writes, also while others are away. Nodes ping each other and compare one hash; " +
+      "where it differs, the missing entries are exchanged.",
+    "A flag may have one dash or two, and its value after = or a space. SIGTERM or Ctrl-C: takes no more writes, finishes what " +
+      "is in flight, closes the data, exits with 0. Exit code 4: the storage failed or could not be opened; the last line says why.",
+  ],
+  args,
+  conflicts: [["data", "memory"]],
+  lists: ["peers"],
+  examples: [
+    ["concord serve --port=8001 --peers=http://localhost:8002,http://localhost:8003", "one of three nodes"],
+    ["concord serve --port=8001 --peers= --memory", "a node alone, for a try"],
+    ["CONCORD_PORT=8001 CONCORD_PEERS=http://localhost:8002 concord serve --id=node1", "settings from the environment"],
+  ],
+  run: runNode,
+});
+
+async function runNode(values: Values<typeof args>, { exit, stderr }: Terminal): Promise<number> {
+  const options = readOptions(values);
+  const stop = listenForStop(() => {
+    stderr.write("concord serve: stopped at once; what was acknowledged is safe\n");
+    exit(EXIT.done);
+  });
+  // Loaded late: help and refused flags do not wait for the storage engine.
+  const { startNode } = await import("../lib/serve.ts");
+  const node: RunningNode = await startNode(options).catch((error: unknown) => {
+    throw nodeFailure(error);
+  });
+  if (process.connected) process.send?.({ listening: node.port });
+  const failure = await Promise.race([node.failed, stop.asked]);
+  await node.stop();
+  stop.dispose();
+  if (failure === undefined) return EXIT.done;
+  throw new Failure(EXIT.storage, `the node has stopped: ${failure.message}`, { cause: failure });
+}
+
+function readOptions(values: Values<typeof args>): ServeOptions {
+  const port = readPort("port", values.port, 0);
+  const hostname = readHost("host", values.host, values.insecure);
+  const id = values.id === undefined ? undefined : readId("id", values.id);
+  return {
+    port,
+    hostname,
+    address: readAddress(values, hostname, port),
+    name: id,
+    peers: readNodeUrls("peers", values.peers),
+    folder: values.memory ? undefined : readFolder(values.data, id, port),
+    pingEveryMs: readSeconds("pingfreq", values.pingfreq),
+    timeoutMs: readSeconds("timeout", values.timeout),
+  };
+}
+
+function readAddress({ address }: Values<typeof args>, host: string, port: number): string | undefined {
+  if (address !== undefined) return readNodeUrl("address", address);
+  if (isLoopback(host)) return undefined;
+  if (isWildcard(host)) {
+    throw usageFailure(`with --host=${host} the peers must be told where to find this node: add --address=http://NAME:${port}`);
+  }
+  return port === 0 ? undefined : `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+function readFolder(data: string | undefined, id: string | undefined, port: number): string {
+  if (data === "") throw usageFailure("--data is the name of a folder; for none, write --memory");
+  if (data !== undefined) return data;
+  if (id === undefined && port === 0) throw usageFailure("with --port=0 say where the data goes: add --data=DIR, --id=NAME or --memory");
+  return join(DATA_FOLDER, id ?? String(port));
+}

@@ -1,0 +1,76 @@
+/**
+ * The app: which path and method leads where, and what is said when none does.
+ *
+ * Each route has one handler and there is no middleware, because Hono answers such a route without its chain of promises. Paths are
+ * matched as they stood on the wire.
+ */
+import { Hono } from "hono";
+import type { Kv } from "../core/kv.ts";
+import type { Log } from "../core/ports.ts";
+import { json, refusal, refusalOf } from "./answer.ts";
+import { createPeerRoutes, type PeerInbox, type TakePairs } from "./peer.ts";
+import { createBodies, pathOf, type Env, type Handler } from "./request.ts";
+import { createStoreRoutes } from "./store.ts";
+import { parseTarget } from "./url.ts";
+
+export interface AppDeps {
+  readonly kv: Kv;
+  readonly inbox: PeerInbox;
+  readonly takePairs: TakePairs;
+  readonly log: Log;
+  readonly gate: Gate;
+  /** What GET /status says beside the node's own status. */
+  readonly about: () => Readonly<Record<string, unknown>>;
+}
+
+/** Clients wait here until the node has met its peers. */
+export interface Gate {
+  readonly isOpen: boolean;
+  readonly opened: Promise<void>;
+}
+
+export type App = Hono<Env>;
+
+type Method = "GET" | "POST" | "DELETE";
+
+export function createApp({ kv, inbox, takePairs, log, gate, about }: AppDeps): App {
+  const app: App = new Hono<Env>({ getPath: (_request, options) => pathOf((options as { env: Env["Bindings"] }).env.incoming) });
+  const methods = new Map<string, Method[]>();
+
+  const open = (method: Method, path: string, handler: Handler): void => {
+    app.on(method, path, handler);
+    methods.set(path, [...(methods.get(path) ?? []), method]);
+  };
+  const gated = (method: Method, path: string, handler: Handler): void => {
+    open(method, path, (call) => (gate.isOpen ? handler(call) : gate.opened.then(() => handler(call))));
+  };
+
+  const bodies = createBodies();
+  const store = createStoreRoutes(kv, bodies);
+  const peer = createPeerRoutes(inbox, takePairs, bodies);
+  open("GET", "/ping", peer.ping);
+  open("POST", "/peer", peer.frame);
+  open("POST", "/replicate", peer.replicate);
+  open("GET", "/store/hash", store.hash);
+  open("GET", "/status", () => json(JSON.stringify({ ...kv.status(), ...about() })));
+  gated("GET", "/store", store.readAll);
+  gated("POST", "/store", store.write);
+  gated("GET", "/store/key", store.readKey);
+  gated("DELETE", "/store/key", store.removeKey);
+
+  app.notFound(({ env: { incoming } }) => {
+    const target = parseTarget(incoming.url ?? "/");
+    if (!target.ok) return refusal(target.status, target.problem);
+    const allowed = methods.get(pathOf(incoming));
+    if (allowed === undefined) return refusal(404, `there is nothing at ${JSON.stringify(pathOf(incoming))}`);
+    const allow = allowed.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])).join(", ");
+    return refusal(405, `${incoming.method} is not a method of ${pathOf(incoming)}; it takes ${allow}`, { allow });
+  });
+  app.onError((error) => {
+    const known = refusalOf(error);
+    if (known !== undefined) return known;
+    log.write("error", `a request failed in a way that it should not: ${error.stack ?? error.message}`);
+    return refusal(500, "an internal error; the node's log says more");
+  });
+  return app;
+}

@@ -1,0 +1,114 @@
+/**
+ * The HTTP server. Node's own, with limits; the app answers through node-server's adapter.
+ *
+ * Node's default timeouts are a minute and five, looked at twice a minute: none of six slow attacks was cut in 45 seconds. It listens on
+ * this machine alone unless told otherwise.
+ *
+ * The port is taken first, before the storage is opened: when it is taken already that is said at once, with nothing half done.
+ * Requests that come between are kept until there is an app.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import { ConcordError } from "../core/errors.ts";
+import { refusal } from "./answer.ts";
+import type { App } from "./app.ts";
+import { createDeadlines } from "./deadlines.ts";
+
+export interface HttpServerOptions {
+  readonly hostname: string;
+  /** 0 takes any free one. */
+  readonly port: number;
+}
+
+export interface HttpServer {
+  readonly port: number;
+  /** The base URL at which this machine reaches it. */
+  readonly url: string;
+  /** Answers from now on; called once. */
+  serve(app: App): void;
+  /** Takes no new connections, lets requests finish, and cuts what has not after the deadline. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+export const DEFAULT_HOSTNAME = "127.0.0.1";
+
+/** The headers of a request are one or two packets. */
+const HEADERS_TIMEOUT_MS = 5_000;
+/** The largest body at 1 MB/s. */
+const REQUEST_TIMEOUT_MS = 10_000;
+/** A write may wait five seconds for copies, and a client as long for the first round with the peers. */
+const HANDLER_TIMEOUT_MS = 15_000;
+/** Longer than peers keep idle connections (transport/http.ts), so that it is them who close. */
+const KEEP_ALIVE_MS = 30_000;
+/** Under the usual limit of 1,024 open files, with room for the peers and the storage. */
+const CONNECTIONS_MAX = 900;
+/** Requests kept before there is an app: it takes a second at most. */
+const EARLY_MAX = 1_000;
+
+type Listener = (incoming: IncomingMessage, outgoing: ServerResponse) => unknown;
+
+/** Rejects with `invalid` when the port or the interface cannot be had. */
+export async function listenHttp({ hostname, port }: HttpServerOptions): Promise<HttpServer> {
+  const early: (readonly [IncomingMessage, ServerResponse])[] = [];
+  let listener: Listener = (incoming, outgoing) => {
+    if (early.length < EARLY_MAX) early.push([incoming, outgoing]);
+    else outgoing.writeHead(503, { "retry-after": "1" }).end();
+  };
+  const server = createServer({
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: 1_000,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    noDelay: true,
+  });
+  server.maxConnections = CONNECTIONS_MAX;
+  const deadlines = createDeadlines(server, HANDLER_TIMEOUT_MS);
+  server.on("request", (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    deadlines.watch(outgoing);
+    void listener(incoming, outgoing);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      deadlines.stop();
+      reject(listenError(error, hostname, port));
+    });
+    server.listen(port, hostname, resolve);
+  });
+
+  const taken = (server.address() as AddressInfo).port;
+  return {
+    port: taken,
+    url: `http://${reachable(hostname)}:${taken}`,
+    serve(app) {
+      listener = getRequestListener(app.fetch, { errorHandler: () => refusal(400, "the request's line or its Host header is not valid") });
+      for (const [incoming, outgoing] of early.splice(0)) void listener(incoming, outgoing);
+    },
+    async close(deadlineMs) {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      // A connection whose request ends now would stay open for the next one.
+      const sweep = setInterval(() => server.closeIdleConnections(), 20);
+      const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
+      await closed;
+      clearInterval(sweep);
+      clearTimeout(deadline);
+      deadlines.stop();
+    },
+  };
+}
+
+/** An interface as a URL names it; all interfaces are reached at the machine itself. */
+function reachable(hostname: string): string {
+  if (hostname === "0.0.0.0" || hostname === "::") return "localhost";
+  return hostname.includes(":") ? `[${hostname}]` : hostname;
+}
+
+function listenError(error: NodeJS.ErrnoException, hostname: string, port: number): ConcordError {
+  const why: Readonly<Record<string, string>> = {
+    EADDRINUSE: `port ${port} is taken already: stop the program that listens there, or choose another port`,
+    EACCES: `port ${port} may not be used by this user: choose one over 1023`,
+    EADDRNOTAVAIL: `${hostname} is not an address of this machine`,
+    ENOTFOUND: `${hostname} is not an address of this machine`,
+  };
+  return new ConcordError("invalid", why[error.code ?? ""] ?? `cannot listen on ${hostname}:${port}: ${error.message}`, { cause: error });
+}

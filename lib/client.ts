@@ -1,0 +1,269 @@
+/**
+ * A client of one node over HTTP, for the command line and for programs that do not want to write the requests themselves.
+ *
+ * Values are any JSON. Each operation on values comes twice: with values as JavaScript has them, and with their text, which
+ * keeps what JavaScript would change (2^53 + 1, 1.0). Reads are tried again once when a kept connection turns out to be closed;
+ * writes never: whoever writes should know that the answer is missing.
+ */
+import { Agent, request, type ClientRequest, type IncomingMessage } from "node:http";
+import { readElements } from "./client/elements.ts";
+import { ConcordError, type ErrorCode } from "./core/errors.ts";
+import { parsePair } from "./core/json.ts";
+import type { NodeStatus } from "./core/kv.ts";
+
+export type { NodeStatus } from "./core/kv.ts";
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue };
+
+/** What GET /status answers. */
+export interface NodeReport extends NodeStatus {
+  readonly version: string;
+  /** Since this process began to serve. */
+  readonly uptimeMs: number;
+}
+
+export interface ClientEntry {
+  readonly key: string;
+  /** JSON text. */
+  readonly text: string;
+}
+
+export interface ClientOptions {
+  /** The base URL of a node, such as http://127.0.0.1:8001. */
+  readonly node: string;
+  /** Silence after which a request is given up: at the start, and between any two parts of an answer. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** Every method rejects with ConcordError: `peer-failed` when the node cannot be reached, else why it refused. */
+export interface Client {
+  readonly node: string;
+  /** Undefined when the key is not there. */
+  get(key: string): Promise<JsonValue | undefined>;
+  getText(key: string): Promise<string | undefined>;
+  /** Resolves with the node's receipt when the value is stored. */
+  put(key: string, value: JsonValue): Promise<JsonValue>;
+  putText(key: string, text: string): Promise<JsonValue>;
+  /** False when the key was not there. */
+  delete(key: string): Promise<boolean>;
+  /** All entries in the order of their keys, as they come. */
+  entries(): AsyncIterable<ClientEntry>;
+  status(): Promise<NodeReport>;
+  /** Equal on all nodes that hold the same data. */
+  hash(): Promise<string>;
+  /** Lets go of kept connections. */
+  close(): void;
+}
+
+/** What a person waits for before they think that it hangs; a node answers in milliseconds or not at all. */
+const TIMEOUT_MS = 10_000;
+/** Everything but listings: a value of 8 MiB with room for escapes. */
+const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+/** Requests side by side; more wait for a connection. */
+const SOCKETS_MAX = 32;
+
+export function createClient({ node, timeoutMs = TIMEOUT_MS }: ClientOptions): Client {
+  const base = parseBase(node);
+  const agent = new Agent({ keepAlive: true, maxSockets: SOCKETS_MAX });
+  const send = (method: string, path: string, body?: string): Promise<IncomingMessage> =>
+    open({ base, agent, timeoutMs, method, path, body });
+
+  const ask = async (method: string, path: string, body?: string): Promise<Answer> => {
+    const response = await send(method, path, body);
+    return { status: response.statusCode ?? 0, text: await readText(response, base) };
+  };
+  const askFine = async (method: string, path: string, body?: string): Promise<string> => {
+    const answer = await ask(method, path, body);
+    if (answer.status !== 200) throw refusalOf(base, answer);
+    return answer.text;
+  };
+
+  const getText = async (key: string): Promise<string | undefined> => {
+    const answer = await ask("GET", `/store/key?key=${encodeKey(key)}`);
+    if (answer.status === 404 && isKeyMissing(answer)) return undefined;
+    if (answer.status !== 200) throw refusalOf(base, answer);
+    return valueTextOf(base, answer.text);
+  };
+  const putText = async (key: string, text: string): Promise<JsonValue> =>
+    parseJson(base, await askFine("POST", "/store", `{"key":${JSON.stringify(key)},"value":${text}}`));
+
+  return {
+    node: base.href.replace(/\/$/, ""),
+    getText,
+    putText,
+    async get(key) {
+      const text = await getText(key);
+      return text === undefined ? undefined : parseJson(base, text);
+    },
+    put: (key, value) => putText(key, JSON.stringify(value)),
+    async delete(key) {
+      const answer = await ask("DELETE", `/store/key?key=${encodeKey(key)}`);
+      if (answer.status === 404 && isKeyMissing(answer)) return false;
+      if (answer.status !== 200) throw refusalOf(base, answer);
+      return true;
+    },
+    async *entries() {
+      const response = await send("GET", "/store");
+      if (response.statusCode !== 200) throw refusalOf(base, { status: response.statusCode ?? 0, text: await readText(response, base) });
+      try {
+        for await (const element of readElements(response)) yield entryOf(base, element);
+      } catch (error) {
+        throw error instanceof ConcordError ? error : unreachable(base, error);
+      }
+    },
+    status: async () => parseJson(base, await askFine("GET", "/status")) as unknown as NodeReport,
+    async hash() {
+      const { hash } = parseJson(base, await askFine("GET", "/store/hash")) as { readonly hash?: unknown };
+      if (typeof hash !== "string") throw strange(base);
+      return hash;
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+interface Call {
+  readonly base: URL;
+  readonly agent: Agent;
+  readonly timeoutMs: number;
+  readonly method: string;
+  readonly path: string;
+  readonly body: string | undefined;
+}
+
+function parseBase(node: string): URL {
+  const base = URL.canParse(node) ? new URL(node) : undefined;
+  if (base?.protocol !== "http:" || base.pathname !== "/" || base.search !== "" || base.username !== "") {
+    throw new ConcordError("invalid", `${JSON.stringify(node)} is not the URL of a node, such as http://127.0.0.1:8001`);
+  }
+  return base;
+}
+
+/** Resolves when the head of the answer is there. */
+async function open(call: Call): Promise<IncomingMessage> {
+  try {
+    return await openOnce(call);
+  } catch (error) {
+    const stale = error instanceof BrokenRequest && error.reused && (call.method === "GET" || call.method === "HEAD");
+    if (!stale) throw unreachable(call.base, error);
+    return await openOnce(call).catch((again: unknown) => Promise.reject(unreachable(call.base, again)));
+  }
+}
+
+class BrokenRequest extends Error {
+  readonly reused: boolean;
+
+  constructor(cause: Error, sent: ClientRequest) {
+    super(cause.message, { cause });
+    this.reused = sent.reusedSocket;
+  }
+}
+
+function openOnce({ base, agent, timeoutMs, method, path, body }: Call): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const headers = body === undefined ? {} : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) };
+    // The path goes out as it is: through a URL, the key ".." would be taken for a step up.
+    const sent = request({ host: hostOf(base), port: base.port === "" ? 80 : base.port, agent, method, path, headers });
+    let response: IncomingMessage | undefined;
+    sent.setTimeout(timeoutMs, () => (response ?? sent).destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
+    sent.on("error", (error) => reject(new BrokenRequest(error, sent)));
+    sent.on("response", (incoming) => resolve((response = incoming)));
+    sent.end(body);
+  });
+}
+
+/** Without the brackets that an IPv6 address has in a URL. */
+function hostOf(base: URL): string {
+  return base.hostname.replace(/^\[|\]$/g, "");
+}
+
+async function readText(response: IncomingMessage, base: URL): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > ANSWER_BYTES_MAX) throw new Error(`its answer is larger than ${ANSWER_BYTES_MAX} bytes`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw unreachable(base, error);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function encodeKey(key: string): string {
+  if (/\p{Surrogate}/u.test(key)) throw new ConcordError("invalid", "the key holds half of a surrogate pair");
+  return encodeURIComponent(key);
+}
+
+function parseJson(base: URL, text: string): JsonValue {
+  try {
+    return JSON.parse(text) as JsonValue;
+  } catch {
+    throw strange(base);
+  }
+}
+
+/** The text of "value" in an answer, as it stands there: the answer is made a pair, of which the reader of pairs takes the value out. */
+function valueTextOf(base: URL, text: string): string {
+  const outcome = parsePair(`{"key":"",${text.trimStart().slice(1)}`);
+  if (!outcome.ok) throw strange(base);
+  return outcome.valueText;
+}
+
+function entryOf(base: URL, element: string): ClientEntry {
+  const outcome = parsePair(element);
+  if (!outcome.ok) throw strange(base);
+  return { key: outcome.key, text: outcome.valueText };
+}
+
+/** Not any 404: a server that is no node has never heard of the path. */
+function isKeyMissing({ text }: Answer): boolean {
+  return errorIn(text) === "Key not found";
+}
+
+function errorIn(text: string): string | undefined {
+  try {
+    const { error } = JSON.parse(text) as { readonly error?: unknown };
+    return typeof error === "string" ? error : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const CODES: Readonly<Record<number, ErrorCode>> = {
+  400: "invalid",
+  413: "too-large",
+  414: "too-large",
+  429: "overloaded",
+  503: "stopping",
+  507: "disk-full",
+};
+
+function refusalOf(base: URL, { status, text }: Answer): ConcordError {
+  const problem = errorIn(text);
+  if (problem === undefined) return strange(base);
+  return new ConcordError(CODES[status] ?? "peer-failed", `${base.origin} refused: ${problem}`);
+}
+
+function strange(base: URL): ConcordError {
+  return new ConcordError("peer-failed", `what answers at ${base.origin} is not a Concord node`);
+}
+
+function unreachable(base: URL, error: unknown): ConcordError {
+  if (error instanceof ConcordError) return error;
+  const cause = error instanceof BrokenRequest ? error.cause : error;
+  return new ConcordError("peer-failed", `no node answers at ${base.origin} (${reasonOf(cause)})`, { cause });
+}
+
+function reasonOf(error: unknown): string {
+  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
+  if (code === "ECONNREFUSED") return "connection refused";
+  if (code === "ECONNRESET") return "the connection broke";
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "no machine of this name";
+  return typeof message === "string" && message !== "" ? message : String(code ?? error);
+}

@@ -1,0 +1,206 @@
+/**
+ * The composition root for production: one node out of storage, store, replica, transport, clock and HTTP server.
+ *
+ * The order of a start: take the port (a port that is taken is said before anything else is touched), open the data, answer peers, ping
+ * them at once, and answer clients when the first round with the peers is over. The order of a stop: refuse new writes, finish those
+ * under way and hand them to the peers, let go of the port, close the data.
+ */
+import { createRequire } from "node:module";
+import { createApp } from "./api/app.ts";
+import { DEFAULT_HOSTNAME, listenHttp, type HttpServer } from "./api/http.ts";
+import { REPLICA_DEFAULTS } from "./config.ts";
+import { DEFAULT_DIGEST_KEY } from "./core/digest.ts";
+import { ConcordError } from "./core/errors.ts";
+import type { Kv } from "./core/kv.ts";
+import type { ReplicaEvent } from "./core/output.ts";
+import type { Clock, Log, Random, Storage } from "./core/ports.ts";
+import { openStore } from "./core/store-open.ts";
+import type { Store } from "./core/store.ts";
+import { Node } from "./node.ts";
+import { createKv } from "./node/kv.ts";
+import { Replica } from "./replica.ts";
+import { createSystemClock } from "./runtime/clock.ts";
+import { createCronTicker } from "./runtime/cron.ts";
+import { createLog } from "./runtime/log.ts";
+import { createSystemRandom } from "./runtime/random.ts";
+import { createFirstRound } from "./serve/first-round.ts";
+import { lineOf } from "./serve/lines.ts";
+import { baseUrl, checkOptions, type ServeOptions } from "./serve/options.ts";
+import { openLmdbStorage } from "./storage/lmdb.ts";
+import { createMemoryStorage } from "./storage/memory.ts";
+import { createBaseMemory } from "./transport/base-memory.ts";
+import { createBasePeers, type BasePeers } from "./transport/base-peer.ts";
+import { createHttpTransport, type HttpTransport } from "./transport/http.ts";
+
+export type { Kv, KvEvent, KvListing, KvOperation, KvReceipt, KvValue, NodeStatus } from "./core/kv.ts";
+export type { Log, LogLevel } from "./core/ports.ts";
+export type { LogOptions } from "./runtime/log.ts";
+export type { ServeOptions } from "./serve/options.ts";
+
+export interface RunningNode {
+  readonly name: string;
+  /** The base URL under which the peers know this node. */
+  readonly address: string;
+  /** The base URL at which this machine reaches it. */
+  readonly url: string;
+  readonly port: number;
+  readonly kv: Kv;
+  /** Resolves when the first round with the peers is over: clients are answered from then on. */
+  readonly ready: Promise<void>;
+  /** Resolves, if ever, when the node cannot go on (a failed disk, a broken invariant); it has been logged. `stop` is still to be called. */
+  readonly failed: Promise<Error>;
+  /** What the ticker calls about once a second. */
+  tick(): void;
+  /** Takes no more writes, finishes what is in flight within a deadline, and lets go of port and folder. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Clients wait this long, or for the timeout of a peer if that is shorter: less than people wait before they try again. */
+const FIRST_ROUND_MS_MAX = 5_000;
+
+/** What is in flight when the node stops: a client's write may wait this long for its copies. */
+const STOP_DEADLINE_MS = 5_000;
+
+const RECENT_DELETIONS_MAX = 16_384;
+
+/** Rejects with ConcordError: `invalid` (an option, a port that is taken), and what the storage refuses with. */
+export async function startNode(options: ServeOptions): Promise<RunningNode> {
+  checkOptions(options);
+  const peers = options.peers.map((peer) => baseUrl(peer, "peer"));
+  const server = await listenHttp({ hostname: options.hostname ?? DEFAULT_HOSTNAME, port: options.port });
+  let storage: Storage | undefined;
+  try {
+    const address = baseUrl(options.address ?? `http://localhost:${server.port}`, "the address");
+    const name = options.name ?? address.replace(/^https?:\/\//, "");
+    const log = isLog(options.log) ? options.log : createLog(name, options.log);
+    const parts = { name, address, peers, log, server, clock: createSystemClock(), random: createSystemRandom() };
+    storage = options.storage ?? (options.folder === undefined ? createMemoryStorage() : await openLmdbStorage({ folder: options.folder }));
+    const storeOptions = { name, digestKey: DEFAULT_DIGEST_KEY, random: parts.random, recentDeletionsMax: RECENT_DELETIONS_MAX };
+    const { store, rebuilt } = await openStore(storage, storeOptions);
+    if (rebuilt !== undefined) log.write("warn", `the store was rebuilt from its entries: ${rebuilt}`);
+    return compose({ ...parts, storage, store }, options);
+  } catch (error) {
+    await server.close(0);
+    await storage?.close();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly name: string;
+  readonly address: string;
+  readonly peers: readonly string[];
+  readonly log: Log;
+  readonly server: HttpServer;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly storage: Storage;
+  readonly store: Store;
+}
+
+function compose(parts: Parts, options: ServeOptions): RunningNode {
+  const { name, address, log, server, clock, storage, store } = parts;
+  const tuning = definedOf({ ...options.tuning, pingEveryMs: options.pingEveryMs, timeoutMs: options.timeoutMs });
+  const replicaOptions = { ...REPLICA_DEFAULTS, ...tuning, name, address, peers: parts.peers };
+  const replica = new Replica(store, replicaOptions, parts.random, clock.now());
+  const transport = createHttpTransport({ address, timeoutMs: replicaOptions.timeoutMs });
+  const round = createFirstRound(replica, Math.min(replicaOptions.timeoutMs, FIRST_ROUND_MS_MAX));
+  let fail: (error: Error) => void = () => undefined;
+  const failed = new Promise<Error>((resolve) => (fail = resolve));
+
+  const onEvent = (event: ReplicaEvent): void => {
+    const line = lineOf(event);
+    if (line !== undefined) log.write(line.level, line.text);
+    if (event.kind === "repair-ended") kv.onRepair(event.receipt);
+    if (event.kind === "push-dropped") basePeers.forget(event.peer);
+    round.look();
+  };
+  const onFailure = (error: Error): void => {
+    log.write("error", `this node has stopped: ${error.message}`);
+    fail(error);
+  };
+  const node: Node = new Node(
+    { replica, storage, transport, clock, defer: (turn) => void setImmediate(turn) },
+    { onEvent, onChange: (key, before, after) => kv.onChange(key, before, after), onFailure },
+  );
+  const kv = createKv({ node, storage, clock, name, address });
+  const clientsKv = withoutWritesWhen(() => stopping !== undefined, kv);
+  const memory = createBaseMemory(clientsKv);
+  const basePeers = createBasePeers({
+    kv,
+    memory,
+    log,
+    request: (to, request) => transport.request(to, request),
+    answered: (from) => node.answeredBase(from),
+    receive: (from, message) => node.receive(from, message),
+    unreachable: (to, why) => node.unreachable(to, why),
+  });
+  transport.attach({
+    receive: (from, message) => node.receive(from, message),
+    unreachable: (to, why) => node.unreachable(to, why),
+    speakBase: (to, message) => basePeers.speak(to, message),
+  });
+  const startedMs = performance.now();
+  const about = () => ({ version: VERSION, uptimeMs: Math.round(performance.now() - startedMs) });
+  server.serve(createApp({ kv: clientsKv, inbox: node, takePairs: (pairs) => memory.take(pairs), log, gate: round.gate, about }));
+
+  const ticker = (options.createTicker ?? createCronTicker)(() => node.tick());
+  node.tick();
+  round.look();
+  let stopping: Promise<void> | undefined;
+  const closing = { node, server, ticker, round, basePeers, transport, storage };
+  const ready = round.gate.opened;
+  const { port, url } = server;
+  return { name, address, url, port, kv: clientsKv, ready, failed, tick: () => node.tick(), stop: () => (stopping ??= stop(closing)) };
+}
+
+/** While a node finishes what it has taken, it still talks to its peers but takes no more from clients. */
+function withoutWritesWhen(isStopping: () => boolean, kv: Kv): Kv {
+  const refuse = (): Promise<never> => Promise.reject(new ConcordError("stopping", "this node is stopping; ask another one"));
+  return { ...kv, write: (operations, options) => (isStopping() ? refuse() : kv.write(operations, options)) };
+}
+
+interface Closing {
+  readonly node: Node;
+  readonly server: HttpServer;
+  readonly ticker: { stop(): void };
+  readonly round: { end(): void };
+  readonly basePeers: Pick<BasePeers, "isWorking" | "close">;
+  readonly transport: Pick<HttpTransport, "pushesUnderWay" | "close">;
+  readonly storage: Storage;
+}
+
+async function stop({ node, server, ticker, round, basePeers, transport, storage }: Closing): Promise<void> {
+  const deadlineMs = performance.now() + STOP_DEADLINE_MS;
+  round.end();
+  const closed = server.close(STOP_DEADLINE_MS);
+  // Writes that wait for copies, and those that the peers have not been told of yet.
+  const isBusy = () => node.backlog.writes > 0 || node.replica.load.pushKeys > 0 || transport.pushesUnderWay > 0 || basePeers.isWorking;
+  while (node.stopped === undefined && isBusy() && performance.now() < deadlineMs) await pause(LOOK_EVERY_MS);
+  ticker.stop();
+  await node.stop();
+  basePeers.close();
+  await closed;
+  await transport.close();
+  await storage.close();
+}
+
+const LOOK_EVERY_MS = 10;
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function isLog(log: ServeOptions["log"]): log is Log {
+  return log !== undefined && "write" in log;
+}
+
+/** Without the members that are undefined, which would hide a default. */
+function definedOf<T extends object>(given: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
+
+/** Found by the package's own name: this file is at another depth in what is published. */
+const { version: VERSION } = createRequire(import.meta.url)("concord/package.json") as { readonly version: string };

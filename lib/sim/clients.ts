@@ -1,0 +1,131 @@
+/**
+ * The clients: carry out the planned operations through the same Kv that every face of a node calls, and check what an acknowledgement
+ * promises at the moment at which it arrives.
+ */
+import { ConcordError } from "../core/errors.ts";
+import type { KvOperation, KvReceipt } from "../core/kv.ts";
+import { keyToBytes } from "../core/layout.ts";
+import type { Machine } from "./machine.ts";
+import { formatOperation, type PlannedOperation, type PlannedPart } from "./plan.ts";
+import { read, type Reading } from "./reading.ts";
+import type { WriteRecord } from "./ledger.ts";
+import type { Submitted } from "./view.ts";
+import type { World } from "./world.ts";
+
+export class Clients {
+  readonly #world: World;
+  readonly #machines: ReadonlyMap<string, Machine>;
+  /** The last token that any client got for a key, by reading or by writing it. */
+  readonly #tokens = new Map<string, Reading>();
+  readonly #lastValues = new Map<string, string>();
+  #lastMs = -1;
+  #lastNode = "";
+
+  constructor(world: World, machines: ReadonlyMap<string, Machine>) {
+    this.#world = world;
+    this.#machines = machines;
+  }
+
+  perform(operation: PlannedOperation): void {
+    const machine = this.#machines.get(operation.node);
+    machine?.whenAwake(() => this.#perform(operation, machine));
+  }
+
+  #perform(operation: PlannedOperation, machine: Machine): void {
+    const { life } = machine;
+    if (life === undefined || life.node.stopped !== undefined) return;
+    this.#world.say(() => `client ${formatOperation(operation).replace(/^\S+ /, "")}`);
+    const operations: KvOperation[] = [];
+    const submitted: Submitted[] = [];
+    operation.parts.forEach((part, i) => {
+      const reading = this.#tokenFor(part, machine);
+      const value = part.kind === "delete" ? undefined : this.#valueFor(part, `${operation.id}.${i}`);
+      const { key, ttlMs } = part;
+      operations.push({ key, value, token: reading?.token, ttlMs: ttlMs === 0 ? undefined : ttlMs });
+      submitted.push({ key: keyToBytes(key), observed: reading?.dots });
+    });
+    life.view.submit(submitted);
+    this.#world.isUnsettled = true;
+    const startedMs = this.#world.events.nowMs;
+    // A node that has not yet heard of any other refuses to promise two copies.
+    const copies = Math.min(operation.copies, 1 + life.node.replica.membership.members().length);
+    life.kv.write(operations, { copies }).then(
+      (receipt) => this.#onReceipt({ ...operation, copies }, machine, submitted, receipt, startedMs),
+      (error: unknown) => this.#onRefusal(operation, machine, submitted, error),
+    );
+    this.#count(operation);
+  }
+
+  #tokenFor({ token, tokenNode, key }: PlannedPart, here: Machine): Reading | undefined {
+    if (token === "none") return undefined;
+    if (token === "old") return this.#tokens.get(key);
+    const reading = read(this.#world, token === "here" ? here : (this.#machines.get(tokenNode) ?? here), key);
+    if (reading !== undefined) this.#tokens.set(key, reading);
+    return reading;
+  }
+
+  #valueFor({ key, rewrite, valueBytes }: PlannedPart, id: string): Buffer {
+    const text = (rewrite ? this.#lastValues.get(key) : undefined) ?? JSON.stringify(`${id}${"-".repeat(valueBytes)}`);
+    this.#lastValues.set(key, text);
+    return Buffer.from(text, "utf8");
+  }
+
+  #onReceipt(operation: PlannedOperation, machine: Machine, submitted: readonly Submitted[], receipt: KvReceipt, startedMs: number): void {
+    const { ledger, disks } = this.#world;
+    const records = submitted.flatMap(({ record }) => record ?? []);
+    this.#world.say(() => `client #${operation.id} is told: durable on ${receipt.copies}`);
+    submitted.forEach(({ record }, i) => {
+      if (record !== undefined && operation.id % 3 === 0) {
+        this.#tokens.set(operation.parts[i]!.key, { token: receipt.tokens[i]!, dots: [record.dot] });
+      }
+      if (receipt.changed[i] !== (record !== undefined)) this.#fail("wrong-receipt", operation, machine);
+      if (operation.parts[i]!.kind === "delete" && record === undefined) this.#world.coverage.count("delete-nothing");
+    });
+    for (const record of records) {
+      record.acknowledged = true;
+      if (record.state !== "durable" || !machine.disk.knows(record.dot)) this.#fail("acknowledged-before-durable", operation, machine);
+      else if (record.sibling !== undefined && !machine.disk.isLive(record.dot) && !ledger.isSuperseded(record.dot, undefined)) {
+        this.#fail("acknowledged-not-stored", operation, machine);
+      }
+    }
+    if (receipt.copies < operation.copies && records.length > 0) this.#fail("too-few-copies-acknowledged", operation, machine);
+    // A disk that was lost since then held it at the time.
+    if (receipt.copies <= 1 || this.#world.lastLossMs >= startedMs) return;
+    const holders = [...disks.values()].filter((disk) => records.every((record) => this.#isHeld(record, disk)));
+    if (holders.length < receipt.copies) this.#fail("copies-not-durable", operation, machine);
+    this.#world.coverage.count("two-copies");
+  }
+
+  #isHeld(record: WriteRecord, disk: Machine["disk"]): boolean {
+    if (!disk.knows(record.dot)) return this.#world.ledger.isSuperseded(record.dot, undefined);
+    return record.sibling === undefined || disk.isLive(record.dot) || this.#world.ledger.isSuperseded(record.dot, undefined);
+  }
+
+  #onRefusal(operation: PlannedOperation, machine: Machine, submitted: readonly Submitted[], error: unknown): void {
+    this.#world.say(() => `client #${operation.id} is refused: ${String(error)}`);
+    const code = error instanceof ConcordError ? error.code : "unknown";
+    if (code === "too-few-copies") return this.#world.coverage.count("too-few-copies");
+    if (code === "storage-failed" || code === "disk-full" || code === "stopping") return this.#world.coverage.count("refused-storage");
+    machine.life?.view.withdraw(submitted);
+    // A key that piles up values under old tokens is refused by its limit.
+    if (code !== "too-large") this.#world.fail("needless-refusal", `${machine.name} refused #${operation.id}: ${String(error)}`);
+  }
+
+  #fail(check: string, { id }: PlannedOperation, { name }: Machine): void {
+    this.#world.fail(check, `${name} told the client of #${id} so`);
+  }
+
+  #count(operation: PlannedOperation): void {
+    const { coverage, events } = this.#world;
+    if (this.#lastMs === events.nowMs && this.#lastNode !== operation.node) coverage.count("same-moment");
+    this.#lastMs = events.nowMs;
+    this.#lastNode = operation.node;
+    if (operation.parts.length > 1) coverage.count("batch");
+    for (const { kind, token, rewrite, ttlMs } of operation.parts) {
+      if (kind === "delete") coverage.count(token === "none" ? "delete" : "delete-token");
+      else if (token !== "none") coverage.count(`put-token-${token}`);
+      else if (ttlMs > 0) coverage.count("put-expiring");
+      else coverage.count(rewrite ? "rewrite" : "put");
+    }
+  }
+}

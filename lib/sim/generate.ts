@@ -1,0 +1,125 @@
+/**
+ * Makes the plan of a seed. Each seed enables its own random subset of faults and of what clients do (swarm testing, Groce and others,
+ * 2012): with everything enabled at once faults hide each other, and a run in which nodes do nothing but restart finds other
+ * mistakes than one in which nothing but deletions are lost.
+ */
+import type { FaultName, Plan, PlannedNode, PlannedOperation, PlannedPart, Settings } from "./plan.ts";
+import { FAULT_NAMES } from "./plan.ts";
+import { generateFaults } from "./generate-faults.ts";
+import { Prng } from "./prng.ts";
+
+export interface PlanLimits {
+  /** A fixed number of nodes instead of one chosen by the seed. */
+  readonly nodes?: number | undefined;
+  /** A fixed number of client operations. */
+  readonly operations?: number | undefined;
+  /** Only these faults; each still only in some seeds unless it is the only one. */
+  readonly faults?: readonly FaultName[] | undefined;
+}
+
+export function generatePlan(seed: number, limits: PlanLimits = {}): Plan {
+  const prng = new Prng(`plan ${seed}`);
+  const chosen = chooseFaults(prng.fork("faults chosen"), limits.faults);
+  const nodes = generateNodes(prng.fork("nodes"), limits.nodes, chosen.has("different-peers"));
+  const names = nodes.map(({ name }) => name);
+  const endMs = prng.between(25_000, 90_000);
+  const settings = generateSettings(prng.fork("settings"));
+  const operations = generateOperations(prng.fork("operations"), names, endMs, limits.operations);
+  const faults = generateFaults(chosen, { prng: prng.fork("faults"), names, endMs, diskMs: settings.diskMs, operations });
+  return { seed, nodes, settings, operations, faults, endMs };
+}
+
+function chooseFaults(prng: Prng, only: readonly FaultName[] | undefined): Set<FaultName> {
+  const allowed = only ?? FAULT_NAMES;
+  const share = prng.pick([0.1, 0.25, 0.25, 0.4]);
+  const chosen = new Set(allowed.filter(() => prng.chance(share)));
+  if (allowed.length > 0) chosen.add(prng.pick(allowed));
+  return chosen;
+}
+
+function generateNodes(prng: Prng, fixed: number | undefined, differ: boolean): PlannedNode[] {
+  const count = fixed ?? prng.pick([2, 2, 2, 3, 3, 3, 4]);
+  const names = Array.from({ length: count }, (_, i) => `n${i + 1}`);
+  return names.map((name, i) => {
+    if (!differ || count === 1) return { name, peers: names };
+    // A chain of lists keeps the cluster connected; everything beyond it is left to chance.
+    const next = names[(i + 1) % count]!;
+    return { name, peers: names.filter((other) => other !== name && (other === next ? i < count - 1 || count === 2 : prng.chance(0.3))) };
+  });
+}
+
+function generateSettings(prng: Prng): Settings {
+  const breaker = prng.chance(0.12);
+  return {
+    recentDeletionsMax: prng.pick([0, 2, 2, 10_000]),
+    answerBytesMax: prng.pick([1, 200, 200, 1_000, 256 * 1024]),
+    pushKeysMax: prng.pick([2, 10_000, 10_000]),
+    dropsAllowed: breaker ? 1 : 10_000,
+    dropShareMax: breaker ? 0.1 : 0.5,
+    linkMs: prng.pick([5, 50, 400]),
+    diskMs: prng.pick([2, 20, 200]),
+    gatherMs: prng.pick([-1, -1, 0, 20]),
+  };
+}
+
+/** What the clients of one seed do: shares of their operations. */
+interface Workload {
+  readonly keys: readonly string[];
+  readonly hotKeys: number;
+  readonly hot: number;
+  readonly deletes: number;
+  readonly tokens: number;
+  readonly rewrites: number;
+  readonly expiring: number;
+  readonly batches: number;
+  readonly copies: number;
+  readonly bulk: boolean;
+}
+
+function chooseWorkload(prng: Prng): Workload {
+  const some = (share: number, ...values: number[]): number => (prng.chance(share) ? prng.pick(values) : 0);
+  const keyCount = prng.pick([1, 4, 12, 40]);
+  return {
+    keys: Array.from({ length: keyCount }, (_, i) => (i % 7 === 6 ? `ключ/${i}` : `k${i}`)),
+    hotKeys: Math.min(keyCount, prng.between(1, 3)),
+    hot: prng.pick([0, 0.5, 0.9]),
+    deletes: some(0.7, 0.15, 0.4),
+    tokens: some(0.6, 0.3, 0.7),
+    rewrites: some(0.3, 0.3),
+    expiring: some(0.4, 0.1, 0.5),
+    batches: some(0.4, 0.2),
+    copies: some(0.4, 0.3),
+    bulk: prng.chance(0.01),
+  };
+}
+
+function generateOperations(prng: Prng, names: readonly string[], endMs: number, fixed: number | undefined): PlannedOperation[] {
+  const workload = chooseWorkload(prng.fork("workload"));
+  const count = fixed ?? prng.between(30, 110);
+  const operations: PlannedOperation[] = [];
+  let atMs = 0;
+  for (let id = 1; id <= count; id++) {
+    const roll = prng.below(10);
+    // Writes that do not know of each other happen at the same moment, or nearly.
+    if (roll >= 5) atMs = prng.between(0, endMs - 1_000);
+    else if (roll >= 3) atMs = Math.min(endMs - 1, atMs + prng.between(1, 60));
+    const partCount = workload.bulk && id === 1 ? 400 : prng.chance(workload.batches) ? prng.between(2, 5) : 1;
+    const parts = Array.from({ length: partCount }, (_, i) => generatePart(prng, workload, names, partCount > 5 ? `bulk${i}` : undefined));
+    operations.push({ id, atMs, node: prng.pick(names), parts, copies: names.length > 1 && prng.chance(workload.copies) ? 2 : 1 });
+  }
+  return operations.sort((a, b) => a.atMs - b.atMs || a.id - b.id);
+}
+
+function generatePart(prng: Prng, workload: Workload, names: readonly string[], bulkKey: string | undefined): PlannedPart {
+  const hot = prng.chance(workload.hot);
+  const key = bulkKey ?? (hot ? workload.keys[prng.below(workload.hotKeys)]! : prng.pick(workload.keys));
+  return {
+    key,
+    kind: bulkKey === undefined && prng.chance(workload.deletes) ? "delete" : "put",
+    token: prng.chance(workload.tokens) ? prng.pick(["here", "elsewhere", "old"]) : "none",
+    tokenNode: prng.pick(names),
+    rewrite: prng.chance(workload.rewrites),
+    ttlMs: prng.chance(workload.expiring) ? prng.between(1, 40_000) : 0,
+    valueBytes: prng.skewed(0, 300),
+  };
+}

@@ -1,0 +1,51 @@
+/** Turns what a node reports of itself into coverage, and checks right then what the report makes worth checking. */
+import type { ReplicaEvent, RepairReceipt } from "../core/output.ts";
+import type { Store } from "../core/store.ts";
+import type { View } from "./view.ts";
+import type { World } from "./world.ts";
+
+export function hear(world: World, name: string, view: View, store: Store, event: ReplicaEvent): void {
+  world.say(() => `${name} reports ${describe(event)}`);
+  switch (event.kind) {
+    case "sibling-created":
+    case "push-dropped":
+    case "clock-far-ahead":
+    case "incarnation-renounced":
+    case "peer-down":
+    case "peer-learned":
+      return world.coverage.count(event.kind);
+    case "audit-failed":
+      return world.fail("digest-wrong", `${name} says: ${event.problem}`);
+    case "refused":
+      return world.fail("peer-refused", `${name} refused what ${event.peer} sent: ${event.why}`);
+    case "repair-ended":
+      return hearRepair(world, name, view, store, event.receipt);
+    default:
+  }
+}
+
+function hearRepair(world: World, name: string, view: View, store: Store, receipt: RepairReceipt): void {
+  const { coverage, plan } = world;
+  view.checkSeen();
+  if (receipt.result === "joined") coverage.count(receipt.kind === "full" ? "full-joined" : "delta-joined");
+  if (receipt.result === "differs") coverage.count("repair-differs");
+  if (receipt.result === "interrupted") coverage.count("repair-interrupted");
+  if (receipt.result === "too-many-drops") coverage.count("too-many-drops");
+  if (receipt.requests > 2) coverage.count("repair-many-pages");
+  if (receipt.dropped === 0) return;
+  coverage.count("dropped", receipt.dropped);
+  const { dropsAllowed, dropShareMax } = plan.settings;
+  const before = store.count + receipt.dropped;
+  if (receipt.dropped > Math.max(dropsAllowed, dropShareMax * before)) {
+    world.fail("too-many-dropped", `${name} dropped ${receipt.dropped} of ${before} values in one repair`);
+  }
+}
+
+function describe(event: ReplicaEvent): string {
+  if (event.kind === "repair-ended") {
+    const { kind, peer, result, requests, entriesIn, dropped } = event.receipt;
+    return `repair from ${peer} ended: ${kind} ${result}, ${requests} requests, ${entriesIn} entries, ${dropped} dropped`;
+  }
+  const { kind, ...rest } = event;
+  return [kind, ...Object.values(rest)].join(" ");
+}

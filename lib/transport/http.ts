@@ -1,0 +1,227 @@
+/**
+ * Messages between nodes as HTTP: a frame POSTed to `<peer>/peer`, the reply's frame in the answer.
+ *
+ * HTTP, because every network lets it through, and because a person can watch it with the tools at hand. undici's `request` rather than
+ * fetch: it unpacks nothing (292 KB of br became 300 MB through fetch), follows no redirects, and limits connections and answers.
+ *
+ * `unreachable` is said of a peer whose machine or program refuses: nobody need wait for a timeout then. A peer that takes the
+ * request and stays silent is left to the failure detector; here its request is only given up, so that nothing is held for ever.
+ *
+ * A peer that does not know `/peer` is a node of the base protocol: its messages go to whoever speaks that (base-peer.ts).
+ */
+import { Pool } from "undici";
+import { ConcordError } from "../core/errors.ts";
+import { decodeFrame, encodeFrame, FRAME_BYTES_MAX } from "../core/frame.ts";
+import type { Message } from "../core/message.ts";
+import type { Transport } from "../core/transport.ts";
+import { reasonOf, wasStale } from "./http-reason.ts";
+
+export interface HttpTransportOptions {
+  /** The base URL under which the peers know this node. */
+  readonly address: string;
+  /** After this a request without a complete answer is given up. */
+  readonly timeoutMs: number;
+}
+
+/** What the transport delivers to: a node. */
+export interface TransportListeners {
+  receive(from: string, message: Message): void;
+  unreachable(to: string, why: string): void;
+  /** A message for a peer that knows only the base protocol. */
+  speakBase(to: string, message: Message): void;
+}
+
+/** One request that is not a message, to a peer's base URL. */
+export interface PeerRequest {
+  readonly method: "GET" | "POST";
+  /** Begins with a slash. */
+  readonly path: string;
+  readonly json?: string | undefined;
+}
+
+export interface PeerAnswer {
+  readonly status: number;
+  readonly body: Uint8Array;
+}
+
+export interface HttpTransport extends Transport {
+  /** Pushes that wait for their answer. */
+  readonly pushesUnderWay: number;
+  /** To be called before the first message is sent. */
+  attach(listeners: TransportListeners): void;
+  /** Rejects with `peer-failed`. */
+  request(to: string, request: PeerRequest): Promise<PeerAnswer>;
+  /** What is on its way is given up. */
+  close(): Promise<void>;
+}
+
+/** A ping, a push, a page of a repair and its like, side by side, and no more: a peer with many is not helped by more. */
+const CONNECTIONS_MAX = 4;
+
+/** Requests that wait for one peer, or are on their way to it. Beyond it messages are lost, which repair makes good. */
+const IN_FLIGHT_MAX = 64;
+
+/** Addresses that are remembered at once: more than a cluster with a static list has, few enough for memory. */
+const PEERS_MAX = 256;
+
+/** A machine in the next room or on the next continent answers a connection within this. */
+export const CONNECT_TIMEOUT_MS = 1_000;
+
+/** Longer than the usual pause between pings, shorter than the server keeps an idle connection (api/http.ts). */
+const KEEP_ALIVE_MS = 20_000;
+
+/** Answers of a peer that does not know `/peer`: not found, wrong method, not implemented. */
+const BASE_STATUSES: ReadonlySet<number> = new Set([404, 405, 501]);
+
+interface Peer {
+  readonly pool: Pool;
+  /** The path of its base URL, without the last slash. */
+  readonly path: string;
+  inFlight: number;
+  /** Its last answer was that of a node of the base protocol. */
+  isBase: boolean;
+}
+
+export function createHttpTransport(options: HttpTransportOptions): HttpTransport {
+  const peers = new Map<string, Peer>();
+  let listeners: TransportListeners | undefined;
+  let pushesUnderWay = 0;
+  let closed = false;
+
+  const peerAt = (address: string): Peer => {
+    let peer = peers.get(address);
+    if (peer !== undefined) return peer;
+    peer = openPeer(address, options.timeoutMs);
+    peers.set(address, peer);
+    if (peers.size > PEERS_MAX) dropIdle(peers);
+    return peer;
+  };
+
+  const exchange = async (peer: Peer, { method, path, headers, body }: Exchange): Promise<PeerAnswer> => {
+    if (closed) throw new ConcordError("peer-failed", "this node is stopping");
+    if (peer.inFlight >= IN_FLIGHT_MAX) throw new ConcordError("overloaded", `${IN_FLIGHT_MAX} requests to the peer wait already`);
+    peer.inFlight++;
+    try {
+      // The signal covers the answer's body too: a peer that trickles would otherwise never be late.
+      const signal = AbortSignal.timeout(options.timeoutMs);
+      const answer = await peer.pool.request({ method, path: peer.path + path, headers, body: body ?? null, signal });
+      return { status: answer.statusCode, body: await answer.body.bytes() };
+    } finally {
+      peer.inFlight--;
+    }
+  };
+
+  const carry = async (to: string, message: Message): Promise<void> => {
+    const peer = peerAt(to);
+    if (peer.isBase) return listeners?.speakBase(to, message);
+    const answer = await retryStale(() => exchange(peer, frameOf(message, options.address)));
+    peer.isBase = BASE_STATUSES.has(answer.status);
+    if (peer.isBase) return listeners?.speakBase(to, message);
+    if (answer.status === 204) return;
+    if (answer.status !== 200) return listeners?.unreachable(to, `it answered ${answer.status}${saidIn(answer.body)}`);
+    const decoded = decodeFrame(answer.body);
+    if (decoded.ok) listeners?.receive(to, decoded.message);
+    else listeners?.unreachable(to, `its answer cannot be read: ${decoded.problem}`);
+  };
+
+  const carryOrTell = async (to: string, message: Message): Promise<void> => {
+    const pushes = message.kind === "push" ? 1 : 0;
+    pushesUnderWay += pushes;
+    try {
+      await carry(to, message);
+    } catch (error) {
+      const why = reasonOf(error);
+      if (why !== undefined && !closed) listeners?.unreachable(to, why);
+    } finally {
+      pushesUnderWay -= pushes;
+    }
+  };
+
+  return {
+    get pushesUnderWay() {
+      return pushesUnderWay;
+    },
+    attach(given) {
+      listeners = given;
+    },
+    send(to, message) {
+      if (!closed) void carryOrTell(to, message);
+    },
+    async request(to, { method, path, json }) {
+      const peer = peerAt(to);
+      const headers = json === undefined ? {} : JSON_HEADERS;
+      try {
+        return await retryStale(() => exchange(peer, { method, path, headers, body: json }));
+      } catch (error) {
+        // Only of a peer that went away is it worth asking again whether it has become one of ours.
+        peer.isBase = false;
+        throw new ConcordError("peer-failed", reasonOf(error) ?? "no answer in time", { cause: error });
+      }
+    },
+    async close() {
+      closed = true;
+      await Promise.all([...peers.values()].map(({ pool }) => pool.destroy()));
+    },
+  };
+}
+
+interface Exchange {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly headers: Record<string, string>;
+  readonly body: string | Uint8Array | undefined;
+}
+
+const JSON_HEADERS = { "content-type": "application/json" };
+const FRAME_HEADERS = { "content-type": "application/octet-stream" };
+
+/** Throws `invalid`: an address that was learned from a stranger's ping may be anything. */
+function openPeer(address: string, timeoutMs: number): Peer {
+  if (!/^https?:/i.test(address) || !URL.canParse(address)) throw new ConcordError("invalid", "its address is not a URL of HTTP");
+  const url = new URL(address);
+  const pool = new Pool(url.origin, {
+    connections: CONNECTIONS_MAX,
+    connect: { timeout: CONNECT_TIMEOUT_MS },
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
+    maxResponseSize: FRAME_BYTES_MAX,
+  });
+  return { pool, path: url.pathname.replace(/\/$/, ""), inFlight: 0, isBase: false };
+}
+
+/** The longest known address that nothing is under way to. */
+function dropIdle(peers: Map<string, Peer>): void {
+  for (const [address, { pool, inFlight }] of peers) {
+    if (inFlight > 0) continue;
+    peers.delete(address);
+    void pool.destroy();
+    return;
+  }
+}
+
+/** A ping says itself where it comes from; of the others the receiver wants to know only some. */
+function frameOf(message: Message, address: string): Exchange {
+  const headers = message.kind === "ping" ? FRAME_HEADERS : { ...FRAME_HEADERS, from: address };
+  return { method: "POST", path: "/peer", headers, body: encodeFrame(message) };
+}
+
+/**
+ * A connection that the peer closed while it was idle breaks the request that is sent on it. Messages are idempotent, so once more on a
+ * new connection; if that breaks as well the peer is gone.
+ */
+async function retryStale(attempt: () => Promise<PeerAnswer>): Promise<PeerAnswer> {
+  try {
+    return await attempt();
+  } catch (error) {
+    if (!wasStale(error)) throw error;
+    return attempt();
+  }
+}
+
+/** The reason that our own nodes give, in short. */
+function saidIn(body: Uint8Array): string {
+  const said = /"error":"([^"\\]{1,200})/.exec(Buffer.from(body).toString("latin1", 0, 300))?.[1];
+  return said === undefined ? "" : `: ${said}`;
+}

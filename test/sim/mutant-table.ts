@@ -1,0 +1,243 @@
+/**
+ * The planted bugs: each a mistake that somebody could make in a weak hour, written as a replacement in one source file. The product has
+ * no switch for them, so nothing of them can ever run by accident.
+ *
+ * `find` must occur exactly once; a mutant whose text is gone fails the command, so that the table grows old with the code and not
+ * behind its back.
+ */
+export interface Mutant {
+  readonly name: string;
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+const durability: readonly Mutant[] = [
+  {
+    name: "acknowledges before the batch is durable",
+    file: "lib/node.ts",
+    find: "if (turn.batch.length > 0) {",
+    replace: `if (turn.batch.length > 0) {
+        for (const [output] of turn.outputs) if (output.type === "settle") this.#settle(output.ticket, output.result);`,
+  },
+  {
+    name: "sends before the batch is durable",
+    file: "lib/node.ts",
+    find: "if (turn.batch.length > 0) {",
+    replace: `if (turn.batch.length > 0) {
+        for (const [output] of turn.outputs) if (output.type === "send") this.#deps.transport.send(output.to, output.message);`,
+  },
+  {
+    name: "goes on after a failed batch",
+    file: "lib/node.ts",
+    find: "(error: unknown) => this.#fail(error),",
+    replace: `() => {
+            this.#carryOut(turn.outputs);
+            this.#turns();
+          },`,
+  },
+  {
+    name: "a joined context is not written to the disk",
+    file: "lib/core/store.ts",
+    find: "for (const incarnation of news.incarnations()) this.#changedIncarnations.add(incarnation);",
+    replace: "",
+  },
+  {
+    name: "lost entries are not noticed, and the context speaks for them",
+    file: "lib/core/store-open.ts",
+    find: "return problem === undefined ? { store, problem } : { problem };",
+    replace: "return { store, problem: undefined };",
+  },
+];
+
+const visibility: readonly Mutant[] = [
+  {
+    name: "lost entries are noticed, and the context is kept",
+    file: "lib/core/store-open.ts",
+    find: "for (const prefix of [CONTEXT, INDEX, EXPIRY]) await clear(storage, prefix);",
+    replace: "for (const prefix of [INDEX, EXPIRY]) await clear(storage, prefix);",
+  },
+  {
+    name: "a turn does not see its own writes",
+    file: "lib/core/overlay.ts",
+    find: "if (pending !== undefined || this.#pending.has(key)) return pending;",
+    replace: "if (pending !== undefined && this.#pending.size === 0) return pending;",
+  },
+  {
+    name: "a reader is shown what is not yet durable",
+    file: "lib/node/kv.ts",
+    find: "const record = storage.get(entryAt(key));",
+    replace: "const record = store.reader.get(entryAt(key));",
+  },
+];
+
+const causality: readonly Mutant[] = [
+  {
+    name: "a restored folder keeps its incarnation",
+    file: "lib/core/dot-source.ts",
+    find: `this.#incarnation = this.#fresh(seen);
+      this.#counter = 0;`,
+    replace: `this.#incarnation = [...seen.incarnations()].find((known) => known.startsWith("\\x07")) ?? "\\x07" + this.#fresh(seen).slice(1);
+      this.#counter = seen.highest(this.#incarnation);`,
+  },
+  {
+    name: "a counter is used twice",
+    file: "lib/core/dot-source.ts",
+    find: "this.#counter++;",
+    replace: "if (this.#counter !== 9) this.#counter++;",
+  },
+  {
+    name: "a token counts for everything that the key holds",
+    file: "lib/core/store.ts",
+    find: `const observed = input.observed ?? dotsOf(before);
+    const digest`,
+    replace: `const observed = dotsOf(before);
+    const digest`,
+  },
+  {
+    name: "an incarnation is kept although another life of it goes on",
+    file: "lib/core/store.ts",
+    find: "this.#dots.renounce();",
+    replace: "this.#touch();",
+  },
+  {
+    name: "a write forgets what its token had seen elsewhere",
+    file: "lib/core/store.ts",
+    find: "for (const seen of observed) this.#see(seen);",
+    replace: "",
+  },
+  {
+    name: "a write says that it had seen what it had not",
+    file: "lib/core/store.ts",
+    find: "entry: { key, record, gone: observed } };",
+    replace: "entry: { key, record, gone: [...observed, ...dotsOf(before)] } };",
+  },
+  {
+    name: "a merge keeps only what arrives",
+    file: "lib/core/store.ts",
+    find: "const merged = remove(merge(before, this.context, theirs, theirContext), entry.gone);",
+    replace: "const merged = remove(theirs.length > 0 ? theirs : merge(before, this.context, theirs, theirContext), entry.gone);",
+  },
+  {
+    name: "a merge takes what was seen and removed here",
+    file: "lib/core/entry.ts",
+    find: "else keepUnlessSeen(theirs[j++]!, myContext, merged);",
+    replace: "else merged.push(theirs[j++]!);",
+  },
+  {
+    name: "concurrent values are told apart by their time alone",
+    file: "lib/core/entry.ts",
+    find: "if (a.writer !== b.writer) return a.writer < b.writer ? -1 : 1;",
+    replace: "if (a.writer !== b.writer) return 0;",
+  },
+  {
+    name: "a clock far ahead drags the others along",
+    file: "lib/core/time.ts",
+    find: "if (isFarAhead(heard, nowMs)) return last;",
+    replace: "",
+  },
+];
+
+const digests: readonly Mutant[] = [
+  {
+    name: "the digest is not updated by a deletion",
+    file: "lib/core/tally.ts",
+    find: "this.root.subtract(sibling.digest);",
+    replace: "",
+  },
+  {
+    name: "an entry that arrives twice is counted twice",
+    file: "lib/core/store.ts",
+    find: "if (sameSiblings(before, merged)) return {",
+    replace: `if (sameSiblings(before, merged)) for (const sibling of merged) this.tally.root.add(sibling.digest);
+    if (sameSiblings(before, merged)) return {`,
+  },
+];
+
+const expiry: readonly Mutant[] = [
+  {
+    name: "what has expired is removed without a dot",
+    file: "lib/core/store.ts",
+    find: "return due.flatMap(({ key, dot }) => this.remove(key, [dot], nowMs) ?? []);",
+    replace: `for (const { key, dot } of due) {
+      const before = this.read(key);
+      const after = remove(before, [dot]);
+      if (after.length !== before.length) this.#apply(key, before, after);
+    }
+    return nowMs < 0 ? [this.put("", undefined!, 0)] : [];`,
+  },
+  {
+    name: "others' values are swept by this node's clock at once",
+    file: "lib/core/expiry.ts",
+    find: "const delayMs = sibling.writer === ownName ? 0 : SWEEP_FOREIGN_AFTER_MS;",
+    replace: "const delayMs = sibling.writer === ownName ? 0 : 0;",
+  },
+];
+
+const repair: readonly Mutant[] = [
+  {
+    name: "the context is joined after a part of the exchange",
+    file: "lib/repair/pull.ts",
+    find: "this.#seen.join(answer.covered);",
+    replace: "this.#seen.join(answer.covered);\n      this.#store.joinContext(answer.context, false);",
+  },
+  {
+    name: "a delta is not verified",
+    file: "lib/repair/verification.ts",
+    find: "const verified = this.#restCount === this.#summary.count && this.#rest.toHash() === this.#summary.dotRoot;",
+    replace: "const verified = true as boolean;",
+  },
+  {
+    name: "a full push removes whatever it did not name",
+    file: "lib/repair/verification.ts",
+    find: "if (live && this.#theirs.has(dot)) this.#drops.push(dot);",
+    replace: "if (live) this.#drops.push(dot);",
+  },
+  {
+    name: "what a full push dropped stays",
+    file: "lib/repair/pull.ts",
+    find: "const outcome = this.#store.drop(dot);",
+    replace: "const outcome = this.counts.dropped < 0 ? this.#store.drop(dot) : undefined;",
+  },
+  {
+    name: "no limit to what one repair may remove",
+    file: "lib/repair/pull.ts",
+    find: "if (verdict.drops.length > this.#dropsMax()) return",
+    replace: "if (verdict.drops.length > 100 * this.#dropsMax()) return",
+  },
+  {
+    name: "a page claims an entry that it did not hold",
+    file: "lib/repair/answer.ts",
+    find: "reached = counter - 1;",
+    replace: "reached = counter;",
+  },
+  {
+    name: "nodes that are both behind wait for each other",
+    file: "lib/repair/puller.ts",
+    find: "const patient = (this.#behind.get(peer) ?? 0) < BEHIND_MAX;",
+    replace: "const patient = (this.#behind.get(peer) ?? 0) < 1e9 * BEHIND_MAX;",
+  },
+];
+
+const messages: readonly Mutant[] = [
+  {
+    name: "an acknowledgement that arrives twice counts for the next push",
+    file: "lib/repair/push.ts",
+    find: "if (this.#inFlight?.exchange !== exchange) return undefined;",
+    replace: "if (this.#inFlight === undefined || exchange < 0) return undefined;",
+  },
+  {
+    name: "an answer says that it had seen what came after it",
+    file: "lib/repair/answer.ts",
+    find: "context: (more ? store.context.lowerBound(BOUND_EXCEPTIONS) : store.context).clone(),",
+    replace: "context: more ? store.context.lowerBound(BOUND_EXCEPTIONS) : store.context,",
+  },
+  {
+    name: "a push queue without a limit",
+    file: "lib/repair/push.ts",
+    find: "if (this.#waiting.size >= this.#keysMax) givenUp",
+    replace: "if (this.#waiting.size >= 1e6 * this.#keysMax) givenUp",
+  },
+];
+
+export const MUTANTS: readonly Mutant[] = [...durability, ...visibility, ...causality, ...digests, ...expiry, ...repair, ...messages];
