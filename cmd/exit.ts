@@ -14,6 +14,8 @@ export const EXIT = {
   refused: 3,
   /** The node had to stop: its storage failed or cannot be opened. */
   storage: 4,
+  /** Told to stop twice, and did not finish what was under way (128 and SIGINT). */
+  impatient: 130,
   /** A fault of this program (EX_SOFTWARE of sysexits.h). */
   bug: 70,
 } as const;

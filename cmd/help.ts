@@ -18,11 +18,13 @@ export interface HelpText {
 
 /** Lines longer than this are hard to read, however wide the window. */
 const WIDTH_MAX = 100;
-const WIDTH_WITHOUT_TERMINAL = 90;
+const WIDTH_MIN = 40;
+/** Without a terminal, or when it does not know its size and says 0. */
+const WIDTH_UNKNOWN = 90;
 
 export function renderHelp(help: HelpText, output: Output): string {
   const paint = createPaint(output);
-  const width = Math.min(WIDTH_MAX, output.columns ?? WIDTH_WITHOUT_TERMINAL);
+  const width = Math.max(WIDTH_MIN, Math.min(WIDTH_MAX, output.columns || WIDTH_UNKNOWN));
   const title = (text: string): string => paint("bold", text);
   const lines = [`${paint("cyan", `concord ${help.name}`)}: ${help.summary}`, "", title("Usage"), `  ${usageOf(help)}`];
   for (const paragraph of help.details ?? []) lines.push("", ...wrap(paragraph, width));

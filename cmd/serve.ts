@@ -57,22 +57,27 @@ export const serve = createCommand({
   run: runNode,
 });
 
-async function runNode(values: Values<typeof args>, { exit, stderr }: Terminal): Promise<number> {
+async function runNode(values: Values<typeof args>, { exit, stdout, stderr }: Terminal): Promise<number> {
   const options = readOptions(values);
   const stop = listenForStop(() => {
     stderr.write("concord serve: stopped at once; what was acknowledged is safe\n");
-    exit(EXIT.done);
+    exit(EXIT.impatient);
   });
   // Loaded late: help and refused flags do not wait for the storage engine.
   const { startNode } = await import("../lib/serve.ts");
   const node: RunningNode = await startNode(options).catch((error: unknown) => {
     throw nodeFailure(error);
   });
+  const say = (line: string): void => void stdout.write(`[${node.name}] ${line}\n`);
+  say(`listens on ${node.address}, ${options.folder === undefined ? "keeps its data in memory" : `keeps its data in ${options.folder}`}`);
   if (process.connected) process.send?.({ listening: node.port });
   const failure = await Promise.race([node.failed, stop.asked]);
   await node.stop();
   stop.dispose();
-  if (failure === undefined) return EXIT.done;
+  if (failure === undefined) {
+    say("has stopped");
+    return EXIT.done;
+  }
   throw new Failure(EXIT.storage, `the node has stopped: ${failure.message}`, { cause: failure });
 }
 

@@ -100,8 +100,8 @@ interface Parts {
 
 function compose(parts: Parts, options: ServeOptions): RunningNode {
   const { name, address, log, server, clock, storage, store } = parts;
-  const tuning = definedOf({ ...options.tuning, pingEveryMs: options.pingEveryMs, timeoutMs: options.timeoutMs });
-  const replicaOptions = { ...REPLICA_DEFAULTS, ...tuning, name, address, peers: parts.peers };
+  const given = definedOf({ pingEveryMs: options.pingEveryMs, timeoutMs: options.timeoutMs });
+  const replicaOptions = { ...REPLICA_DEFAULTS, ...options.tuning, ...given, name, address, peers: parts.peers };
   const replica = new Replica(store, replicaOptions, parts.random, clock.now());
   const transport = createHttpTransport({ address, timeoutMs: replicaOptions.timeoutMs });
   const round = createFirstRound(replica, Math.min(replicaOptions.timeoutMs, FIRST_ROUND_MS_MAX));
@@ -178,12 +178,24 @@ async function stop({ node, server, ticker, round, basePeers, transport, storage
   const isBusy = () => node.backlog.writes > 0 || node.replica.load.pushKeys > 0 || transport.pushesUnderWay > 0 || basePeers.isWorking;
   while (node.stopped === undefined && isBusy() && performance.now() < deadlineMs) await pause(LOOK_EVERY_MS);
   ticker.stop();
-  await node.stop();
+  await within(deadlineMs, node.stop());
   basePeers.close();
   await closed;
   await transport.close();
-  await storage.close();
+  await within(deadlineMs, storage.close());
 }
+
+/** A disk that hangs must not hang the stop: what it has not finished was never acknowledged. */
+async function within(deadlineMs: number, work: Promise<void>): Promise<void> {
+  const leftMs = Math.max(DISK_MS_MIN, deadlineMs - performance.now());
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, leftMs)));
+  await Promise.race([work, late]);
+  clearTimeout(timer);
+}
+
+/** Also past the deadline a disk that works gets the time to finish a batch. */
+const DISK_MS_MIN = 1_000;
 
 const LOOK_EVERY_MS = 10;
 

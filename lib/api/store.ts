@@ -29,7 +29,7 @@ const PAGE_ROWS = 100;
 const CHUNK_CHARS = 64 * 1024;
 
 /** The query of most reads, told without the parser: one parameter, and nothing in it to decode. */
-const PLAIN_KEY = /^\/store\/key\?key=([\w.~-]+)$/;
+const PLAIN_KEY = /^\/store\/key\?key=([\w.~-]{1,4096})$/;
 
 const NOT_FOUND = '{"error":"Key not found"}';
 

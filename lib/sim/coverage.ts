@@ -16,7 +16,16 @@ const OPERATIONS = [
 ] as const;
 
 const PATHS = [
-  ...["sibling-created", "siblings-merged", "delta-joined", "full-joined", "repair-many-pages", "repair-interrupted", "repair-differs"],
+  ...[
+    "sibling-created",
+    "siblings-merged",
+    "delta-joined",
+    "full-joined",
+    "repair-many-pages",
+    "repair-interrupted",
+    "repair-differs",
+    "repair-behind",
+  ],
   ...["too-many-drops", "dropped", "new-incarnation", "incarnation-renounced", "push-dropped", "swept", "swept-foreign"],
   ...["clock-far-ahead", "rebuilt", "peer-down", "peer-learned", "deletion-forgotten", "lost-for-good", "audited"],
 ] as const;

@@ -57,7 +57,7 @@ function generateFault(name: FaultName, scene: Scene): PlannedFault[] {
     case "slow-disk":
       return [{ kind: "slow-disk", atMs, untilMs, node, delayMs: prng.between(200, 8_000) }];
     case "pause":
-      return [{ kind: "pause", atMs, node, forMs: prng.between(100, 30_000) }];
+      return [{ kind: "pause", atMs, node, forMs: Math.min(prng.between(100, 30_000), endMs - atMs) }];
     case "clock-hour": {
       const sign = prng.chance(0.6) ? 1 : -1;
       return [{ kind: "clock", atMs: prng.chance(0.5) ? 0 : atMs, node, offsetMs: sign * (HOUR_MS + prng.below(60_000)) }];

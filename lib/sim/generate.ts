@@ -23,8 +23,9 @@ export function generatePlan(seed: number, limits: PlanLimits = {}): Plan {
   const nodes = generateNodes(prng.fork("nodes"), limits.nodes, chosen.has("different-peers"));
   const names = nodes.map(({ name }) => name);
   const endMs = prng.between(25_000, 90_000);
-  const settings = generateSettings(prng.fork("settings"));
-  const operations = generateOperations(prng.fork("operations"), names, endMs, limits.operations);
+  const workload = chooseWorkload(prng.fork("workload"));
+  const settings = generateSettings(prng.fork("settings"), workload);
+  const operations = generateOperations(prng.fork("operations"), workload, names, endMs, limits.operations);
   const faults = generateFaults(chosen, { prng: prng.fork("faults"), names, endMs, diskMs: settings.diskMs, operations });
   return { seed, nodes, settings, operations, faults, endMs };
 }
@@ -48,11 +49,10 @@ function generateNodes(prng: Prng, fixed: number | undefined, differ: boolean): 
   });
 }
 
-function generateSettings(prng: Prng): Settings {
-  const breaker = prng.chance(0.12);
+function generateSettings(prng: Prng, { bulk, breaker }: Workload): Settings {
   return {
-    recentDeletionsMax: prng.pick([0, 2, 2, 10_000]),
-    answerBytesMax: prng.pick([1, 200, 200, 1_000, 256 * 1024]),
+    recentDeletionsMax: breaker ? 0 : prng.pick([0, 2, 2, 10_000]),
+    answerBytesMax: bulk ? 2_000 : prng.pick([1, 200, 200, 1_000, 256 * 1024]),
     pushKeysMax: prng.pick([2, 10_000, 10_000]),
     dropsAllowed: breaker ? 1 : 10_000,
     dropShareMax: breaker ? 0.1 : 0.5,
@@ -73,28 +73,38 @@ interface Workload {
   readonly expiring: number;
   readonly batches: number;
   readonly copies: number;
+  /** One operation that writes hundreds of keys: more than a page of the index holds. */
   readonly bulk: boolean;
+  /** Many deletions that nobody remembers, and a low limit to what one repair may remove. */
+  readonly breaker: boolean;
 }
 
 function chooseWorkload(prng: Prng): Workload {
   const some = (share: number, ...values: number[]): number => (prng.chance(share) ? prng.pick(values) : 0);
   const keyCount = prng.pick([1, 4, 12, 40]);
+  const breaker = prng.chance(0.12);
   return {
     keys: Array.from({ length: keyCount }, (_, i) => (i % 7 === 6 ? `ключ/${i}` : `k${i}`)),
     hotKeys: Math.min(keyCount, prng.between(1, 3)),
     hot: prng.pick([0, 0.5, 0.9]),
-    deletes: some(0.7, 0.15, 0.4),
+    deletes: breaker ? 0.5 : some(0.7, 0.15, 0.4),
     tokens: some(0.6, 0.3, 0.7),
     rewrites: some(0.3, 0.3),
     expiring: some(0.4, 0.1, 0.5),
     batches: some(0.4, 0.2),
     copies: some(0.4, 0.3),
     bulk: prng.chance(0.01),
+    breaker,
   };
 }
 
-function generateOperations(prng: Prng, names: readonly string[], endMs: number, fixed: number | undefined): PlannedOperation[] {
-  const workload = chooseWorkload(prng.fork("workload"));
+function generateOperations(
+  prng: Prng,
+  workload: Workload,
+  names: readonly string[],
+  endMs: number,
+  fixed: number | undefined,
+): PlannedOperation[] {
   const count = fixed ?? prng.between(30, 110);
   const operations: PlannedOperation[] = [];
   let atMs = 0;

@@ -29,6 +29,7 @@ function hearRepair(world: World, name: string, view: View, store: Store, receip
   view.checkSeen();
   if (receipt.result === "joined") coverage.count(receipt.kind === "full" ? "full-joined" : "delta-joined");
   if (receipt.result === "differs") coverage.count("repair-differs");
+  if (receipt.result === "behind") coverage.count("repair-behind");
   if (receipt.result === "interrupted") coverage.count("repair-interrupted");
   if (receipt.result === "too-many-drops") coverage.count("too-many-drops");
   if (receipt.requests > 2) coverage.count("repair-many-pages");

@@ -119,8 +119,8 @@ export class Machine implements Receiver {
     if (fate === "empty") this.disk.empty();
     if (fate === "copy") this.disk.restoreCopy();
     if (fate === "lost-entries" && this.disk.loseEntries(() => this.#prng.chance(0.4)) === 0) return;
-    // Losing all from a folder that had lost some makes it an empty one.
-    this.#fate = fate;
+    // What is lost while a rebuild is under way may be all that there was, and an empty folder is a new one.
+    this.#fate = this.disk.rows().size === 0 ? "empty" : fate;
     this.#world.coverage.count(`restart-${fate}`);
     this.#world.lastLossMs = this.#world.events.nowMs;
     this.#world.say(() => `the folder of ${this.name} is ${fate === "copy" ? "the old copy" : fate} now`);
