@@ -39,6 +39,7 @@ export function renderStatus(node: NodeReport, nowMs: number, output: Output): s
       ["keys", keysOf(node)],
       ["hash", node.hash],
       ["last repair", repairOf(node)],
+      ["last sent", sentOf(node, nowMs)],
     ]),
   ];
   if (node.stopped !== undefined) lines.push(paint("red", `takes no writes: ${shown(node.stopped)}`));
@@ -65,8 +66,15 @@ function repairOf({ lastRepair, repairingWith }: NodeReport): string {
   return running === "" ? last : `${running}; before: ${last}`;
 }
 
+function sentOf({ lastSent }: NodeReport, nowMs: number): string {
+  if (lastSent === undefined) return "nothing yet";
+  const { peer, entries, bytes, atMs } = lastSent;
+  return `${counted(entries, "entry", "entries")} (${bytesText(bytes)}) to ${peer}, which repaired from here ${durationText(nowMs - atMs)} ago`;
+}
+
 const RESULTS: Readonly<Record<string, string>> = {
   joined: "complete",
+  behind: "merged; the peer has to repair from here first",
   differs: "did not verify, will be repeated",
   "too-many-drops": "refused, it would have removed too much",
   interrupted: "interrupted, will be repeated",

@@ -163,7 +163,13 @@ export class Replica {
     const nodes = 1 + this.membership.members().length;
     if (copies > nodes) return new ConcordError("invalid", `${copies} copies were asked for, and this node knows of ${nodes} nodes`);
     try {
-      for (const { key, write } of operations) if (write !== undefined) this.store.checkPut(key, write);
+      const added = new Map<EntryKey, Uint8Array[]>();
+      for (const { key, write } of operations) {
+        if (write === undefined) continue;
+        const alongside = write.observed === undefined ? [] : (added.get(key) ?? []);
+        this.store.checkPut(key, write, alongside);
+        if (write.observed !== undefined) added.set(key, [...alongside, write.value]);
+      }
     } catch (error) {
       if (error instanceof ConcordError) return error;
       throw error;
@@ -196,8 +202,7 @@ export class Replica {
       case "repair-request":
         return this.#onRepairRequest(from, message, now);
       case "repair-answer":
-        this.#renounceIfSeen(from, message.context);
-        return this.#afterPull(from, this.#puller.onAnswer(message, now), now);
+        return [...this.#renounceIfSeen(from, message.context), ...this.#afterPull(from, this.#puller.onAnswer(message, now), now)];
     }
   }
 
@@ -218,7 +223,12 @@ export class Replica {
 
   #onRepairRequest(from: string, request: RepairRequest, now: Now): Output[] {
     const outputs = this.#renounceIfSeen(from, request.seen);
-    outputs.push({ type: "reply", message: answerRequest(this.store, request) });
+    const answer = answerRequest(this.store, request);
+    outputs.push({ type: "reply", message: answer });
+    if (answer.entries.length > 0) {
+      const bytes = answer.entries.reduce((sum, entry) => sum + entry.key.length + entry.record.length, 0);
+      outputs.push({ type: "event", event: { kind: "repair-answered", peer: from, entries: answer.entries.length, bytes } });
+    }
     // Whoever asks tells what it has seen: when that is more than we have, we are the next to ask.
     if (this.membership.find(from)?.isUp === true && !this.store.context.covers(request.seen)) this.#puller.want(from, false, now);
     return outputs;

@@ -61,6 +61,9 @@ const FIRST_ROUND_MS_MAX = 5_000;
 /** What is in flight when the node stops: a client's write may wait this long for its copies. */
 const STOP_DEADLINE_MS = 5_000;
 
+/** A write that has waited in vain until then is still answered. */
+const LAST_ANSWER_MS = 1_000;
+
 const RECENT_DELETIONS_MAX = 16_384;
 
 /** Rejects with ConcordError: `invalid` (an option, a port that is taken), and what the storage refuses with. */
@@ -111,7 +114,7 @@ function compose(parts: Parts, options: ServeOptions): RunningNode {
   const onEvent = (event: ReplicaEvent): void => {
     const line = lineOf(event);
     if (line !== undefined) log.write(line.level, line.text);
-    if (event.kind === "repair-ended") kv.onRepair(event.receipt);
+    kv.onEvent(event);
     if (event.kind === "push-dropped") basePeers.forget(event.peer);
     round.look();
   };
@@ -173,7 +176,7 @@ interface Closing {
 async function stop({ node, server, ticker, round, basePeers, transport, storage }: Closing): Promise<void> {
   const deadlineMs = performance.now() + STOP_DEADLINE_MS;
   round.end();
-  const closed = server.close(STOP_DEADLINE_MS);
+  const closed = server.close(STOP_DEADLINE_MS + LAST_ANSWER_MS);
   // Writes that wait for copies, and those that the peers have not been told of yet.
   const isBusy = () => node.backlog.writes > 0 || node.replica.load.pushKeys > 0 || transport.pushesUnderWay > 0 || basePeers.isWorking;
   while (node.stopped === undefined && isBusy() && performance.now() < deadlineMs) await pause(LOOK_EVERY_MS);

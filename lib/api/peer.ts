@@ -43,7 +43,7 @@ export function createPeerRoutes(inbox: PeerInbox, takePairs: TakePairs, bodies:
       outgoing.sendDate = false;
       outgoing.removeHeader("connection");
       if (reply === undefined) return new Response(null, { status: 204 });
-      return new Response(encodeFrame(reply) as Uint8Array<ArrayBuffer>, { headers: { "content-type": FRAME_TYPE } });
+      return new Response(encodeFrame(reply) as Uint8Array<ArrayBuffer>, { headers: {} });
     },
 
     async replicate({ env: { incoming } }) {

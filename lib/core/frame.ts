@@ -78,7 +78,6 @@ function writeBody(writer: ByteWriter, message: Message): void {
       return writeContext(writer, message.seen);
     case "repair-answer":
       writer.uint8(message.more ? 1 : 0);
-      writer.uint8(message.deletionsNamed ? 1 : 0);
       writeSummary(writer, message.summary);
       writeContext(writer, message.context);
       writeContext(writer, message.covered);
@@ -102,7 +101,6 @@ function readBody(reader: ByteReader, kind: Message["kind"], exchange: number): 
         kind,
         exchange,
         more: readFlag(reader),
-        deletionsNamed: readFlag(reader),
         summary: readSummary(reader),
         context: readContext(reader),
         covered: readContext(reader),

@@ -63,6 +63,14 @@ export interface KvEvent {
   readonly value: KvValue | undefined;
 }
 
+export interface RepairSent {
+  readonly peer: string;
+  readonly entries: number;
+  readonly bytes: number;
+  /** When its last page was sent, by this machine's clock. */
+  readonly atMs: number;
+}
+
 export interface NodeStatus {
   readonly name: string;
   readonly address: string;
@@ -74,7 +82,10 @@ export interface NodeStatus {
   readonly exceptions: number;
   readonly peers: readonly MemberView[];
   readonly repairingWith: string | undefined;
+  /** The last repair of this node by a peer that brought something. */
   readonly lastRepair: RepairReceipt | undefined;
+  /** What this node last sent to a peer that repaired from it. */
+  readonly lastSent: RepairSent | undefined;
   /** Why the node takes no writes; undefined when it does. */
   readonly stopped: string | undefined;
 }

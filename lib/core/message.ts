@@ -77,8 +77,6 @@ export interface RepairAnswer {
   readonly covered: Context;
   /** True when there is more to ask for. When false, this answer, `context` and `summary` are of one instant. */
   readonly more: boolean;
-  /** True when every deletion among the dots that the asker has not seen, as far as this answer covers them, is named. */
-  readonly deletionsNamed: boolean;
   /** All that the answerer has seen; a lower bound while `more`. Joined only after the last answer, and verified. */
   readonly context: Context;
   readonly summary: Summary;

@@ -1,6 +1,7 @@
 /** The store's own record: what is known of the whole without reading the entries. It is written in every batch. */
 import { ByteReader, ByteWriter } from "./codec.ts";
-import type { Hash128 } from "./digest.ts";
+import { shortHash, type DigestKey, type Hash128 } from "./digest.ts";
+import type { Tally } from "./tally.ts";
 import type { Stamp } from "./time.ts";
 
 export interface Meta {
@@ -13,6 +14,11 @@ export interface Meta {
   readonly stamp: Stamp;
   /** Tells whether the digests were made with this cluster's key. */
   readonly keyFingerprint: string;
+}
+
+export function metaOf({ root, dotRoot, count, keyCount }: Tally, stamp: Stamp, digestKey: DigestKey): Meta {
+  const keyFingerprint = shortHash(digestKey, new Uint8Array(0));
+  return { root: root.toHash(), dotRoot: dotRoot.toHash(), count, keyCount, stamp, keyFingerprint };
 }
 
 export function encodeMeta(meta: Meta): Uint8Array {

@@ -51,6 +51,7 @@ export type ReplicaEvent =
   | { readonly kind: "differs"; readonly peer: string }
   | { readonly kind: "repair-started"; readonly peer: string }
   | { readonly kind: "repair-ended"; readonly receipt: RepairReceipt }
+  | { readonly kind: "repair-answered"; readonly peer: string; readonly entries: number; readonly bytes: number }
   | { readonly kind: "push-dropped"; readonly peer: string; readonly keys: number }
   | { readonly kind: "refused"; readonly peer: string; readonly why: string }
   | { readonly kind: "clock-far-ahead"; readonly peer: string; readonly siblings: number }

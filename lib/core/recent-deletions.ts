@@ -1,12 +1,10 @@
 /**
  * The deletions of the last while, by key: a bounded cache, so that an ordinary outage is repaired by naming them.
  *
- * It also knows how far back it is complete. For each incarnation a horizon says: every deletion with a higher counter that this
- * replica has seen is in here. So an answer can state that it names ALL deletions that the asker has not seen; where it cannot,
- * the digests must tell whether any is missing, and if so a full push finds it.
+ * It is not needed to be right, and a restart forgets it. A deletion that is not in here shows when digests are compared after the
+ * repair, and costs a full push instead of a line.
  */
-import type { Context } from "./context.ts";
-import { dotKey, dotOfKey, type Dot, type DotKey, type Incarnation } from "./dot.ts";
+import { dotKey, type Dot, type DotKey } from "./dot.ts";
 import type { EntryKey } from "./layout.ts";
 
 /** Some 2 MB of keys. */
@@ -15,12 +13,9 @@ export const RECENT_DELETIONS_MAX = 16_384;
 export class RecentDeletions {
   readonly #max: number;
   readonly #keys = new Map<DotKey, EntryKey>();
-  readonly #horizons = new Map<Incarnation, number>();
 
-  /** `seen`: what the replica has seen already; which of it were deletions is not known. */
-  constructor(max: number, seen: Context) {
+  constructor(max: number) {
     this.#max = max;
-    this.raiseHorizons(seen);
   }
 
   get size(): number {
@@ -34,31 +29,9 @@ export class RecentDeletions {
 
   add(dot: Dot, key: EntryKey): void {
     this.#keys.set(dotKey(dot.incarnation, dot.counter), key);
-    if (this.#keys.size > this.#max) this.#forgetOldest();
-  }
-
-  /** Dots that are seen from now on without being told which of them were deletions. */
-  raiseHorizons(dots: Context): void {
-    for (const incarnation of dots.incarnations()) this.#raise(incarnation, dots.highest(incarnation));
-  }
-
-  /** True when every deletion among these dots is in here. */
-  isCompleteFor(dots: Context): boolean {
-    for (const incarnation of dots.incarnations()) {
-      if (dots.rangesOf(incarnation)[0]! <= (this.#horizons.get(incarnation) ?? 0)) return false;
-    }
-    return true;
-  }
-
-  #raise(incarnation: Incarnation, counter: number): void {
-    if (counter > (this.#horizons.get(incarnation) ?? 0)) this.#horizons.set(incarnation, counter);
-  }
-
-  #forgetOldest(): void {
+    if (this.#keys.size <= this.#max) return;
     for (const oldest of this.#keys.keys()) {
       this.#keys.delete(oldest);
-      const { incarnation, counter } = dotOfKey(oldest);
-      this.#raise(incarnation, counter);
       return;
     }
   }

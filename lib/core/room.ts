@@ -10,12 +10,16 @@ export const SIBLINGS_WRITE_MAX = 100;
 /** Bytes of values that one key's siblings may hold together by local writes, so that a key always fits a frame. */
 export const ENTRY_BYTES_MAX = 8 * 1024 * 1024;
 
-/** Throws `too-large` when a value may not join the siblings that its write leaves. */
-export function checkRoom(kept: Siblings, value: Uint8Array): void {
-  if (kept.length >= SIBLINGS_WRITE_MAX) {
-    throw new ConcordError("too-large", `the key holds ${kept.length} concurrent values; read it and write with the token of that answer`);
+/** Throws `too-large` when a value may not join the siblings that its write leaves, and those that come before it in the same request. */
+export function checkRoom(kept: Siblings, value: Uint8Array, alongside: readonly Uint8Array[] = []): void {
+  const values = [...kept.map((sibling) => sibling.value), ...alongside];
+  if (values.length >= SIBLINGS_WRITE_MAX) {
+    throw new ConcordError(
+      "too-large",
+      `the key holds ${values.length} concurrent values; read it and write with the token of that answer`,
+    );
   }
-  const bytes = kept.reduce((sum, sibling) => sum + sibling.value.length, value.length);
+  const bytes = values.reduce((sum, { length }) => sum + length, value.length);
   if (bytes > ENTRY_BYTES_MAX) {
     throw new ConcordError("too-large", `the key's values would take ${bytes} bytes; ${ENTRY_BYTES_MAX} are the most`);
   }

@@ -12,17 +12,18 @@ import type { Context } from "./context.ts";
 import { hashOfContext } from "./context-record.ts";
 import { checkMergeRoom, checkRoom } from "./room.ts";
 import { sweepAt } from "./expiry.ts";
-import { contentHash, shortHash, type Digest, type DigestKey } from "./digest.ts";
+import { contentHash, type Digest, type DigestKey } from "./digest.ts";
 import { dotOfKey, type Dot, type Incarnation } from "./dot.ts";
 import { DotSource } from "./dot-source.ts";
 import { dotsOf, holds, merge, NO_SIBLINGS, remove, sameSiblings, write, type Sibling, type Siblings } from "./entry.ts";
 import { contextAt, dotAtEnd, entryAt, EXPIRY, expiryAfter, indexAt, keyOfRow, META, type EntryKey } from "./layout.ts";
 import type { Summary, WireEntry } from "./message.ts";
-import { encodeMeta, type Meta } from "./meta.ts";
+import { encodeMeta, metaOf, type Meta } from "./meta.ts";
 import { Overlay } from "./overlay.ts";
 import { RecentDeletions } from "./recent-deletions.ts";
+import { RECENT_REMOVALS_MAX, RecentRemovals } from "./recent-removals.ts";
 import type { Random, StorageChange, StorageReader } from "./ports.ts";
-import { Tally } from "./tally.ts";
+import { Tally, type Totals } from "./tally.ts";
 import { followStamp, isFarAhead, nextStamp, STAMP_ZERO, type Stamp } from "./time.ts";
 
 export interface StoreOptions {
@@ -40,7 +41,10 @@ export class Store {
   readonly context: Context;
   /** Digests and counts of the live siblings; expired ones count until they are swept. */
   readonly tally: Tally;
+  /** The same as the storage shows it: without this turn's changes. */
+  durable: Totals;
   readonly recentDeletions: RecentDeletions;
+  readonly recentRemovals = new RecentRemovals(RECENT_REMOVALS_MAX);
   readonly #overlay: Overlay;
   #stamp: Stamp;
   readonly #dots: DotSource;
@@ -57,7 +61,8 @@ export class Store {
     this.context = context;
     this.#dots = new DotSource(options.random);
     this.tally = new Tally(options.digestKey, meta);
-    this.recentDeletions = new RecentDeletions(options.recentDeletionsMax, context);
+    this.durable = this.tally.totals();
+    this.recentDeletions = new RecentDeletions(options.recentDeletionsMax);
     this.#stamp = meta?.stamp ?? STAMP_ZERO;
   }
 
@@ -96,12 +101,8 @@ export class Store {
 
   summary(): Summary {
     const { root, dotRoot, count } = this.tally;
-    return { root: root.toHash(), dotRoot: dotRoot.toHash(), count, context: this.contextHash() };
-  }
-
-  contextHash(): string {
     this.#contextHash ??= hashOfContext(this.options.digestKey, this.context);
-    return this.#contextHash;
+    return { root: root.toHash(), dotRoot: dotRoot.toHash(), count, context: this.#contextHash };
   }
 
   read(key: EntryKey): Siblings {
@@ -114,9 +115,9 @@ export class Store {
     return { key, record: this.#overlay.get(entryAt(key)) ?? NO_RECORD, gone };
   }
 
-  /** Throws `too-large` when the key cannot take this write. */
-  checkPut(key: EntryKey, input: LocalWrite): void {
-    checkRoom(input.observed === undefined ? NO_SIBLINGS : remove(this.read(key), input.observed), input.value);
+  /** Throws `too-large` when the key cannot take this write. `alongside`: what the same request adds to it before. */
+  checkPut(key: EntryKey, input: LocalWrite, alongside: readonly Uint8Array[] = []): void {
+    checkRoom(input.observed === undefined ? NO_SIBLINGS : remove(this.read(key), input.observed), input.value, alongside);
   }
 
   put(key: EntryKey, input: LocalWrite, nowMs: number): Change {
@@ -127,7 +128,7 @@ export class Store {
     const dot = this.#issueDot(observed, nowMs);
     const sibling: Sibling = { dot, stamp: this.#stamp, expiresAtMs, writer: this.options.name, contentType, value, digest };
     const siblings = write(before, observed, sibling);
-    const record = this.#apply(key, before, siblings);
+    const record = this.#apply(key, before, siblings, [dot]);
     return { key, before, after: siblings, dot, entry: { key, record, gone: observed } };
   }
 
@@ -139,7 +140,7 @@ export class Store {
     const siblings = remove(before, observed);
     if (siblings.length === before.length && !unseen) return undefined;
     const dot = this.#issueDot(observed, nowMs);
-    const record = this.#apply(key, before, siblings);
+    const record = this.#apply(key, before, siblings, [dot]);
     this.recentDeletions.add(dot, key);
     return { key, before, after: siblings, dot, entry: { key, record, gone: [...observed, dot] } };
   }
@@ -161,16 +162,15 @@ export class Store {
     for (const sibling of theirs) this.#see(sibling.dot);
     for (const dot of entry.gone) if (this.#see(dot)) this.recentDeletions.add(dot, entry.key);
     if (sameSiblings(before, merged)) return { key: entry.key, before, after: before, farAhead };
-    this.#apply(entry.key, before, merged);
+    this.#apply(entry.key, before, merged, [...dotsOf(theirs), ...entry.gone]);
     return { key: entry.key, before, after: merged, farAhead };
   }
 
-  /** Only after a complete, verified exchange of that snapshot (rule 4). `deletionsNamed`: every deletion that was new to us. */
-  joinContext(theirs: Context, deletionsNamed: boolean): void {
+  /** Only after a complete, verified exchange of that snapshot (rule 4). */
+  joinContext(theirs: Context): void {
     const news = theirs.minus(this.context);
     if (news.isEmpty) return;
     this.context.join(news);
-    if (!deletionsNamed) this.recentDeletions.raiseHorizons(news);
     for (const incarnation of news.incarnations()) this.#changedIncarnations.add(incarnation);
     this.#touch();
   }
@@ -182,7 +182,7 @@ export class Store {
     const key = keyOfRow(keyBytes);
     const before = this.read(key);
     const siblings = remove(before, [dot]);
-    this.#apply(key, before, siblings);
+    this.#apply(key, before, siblings, []);
     this.recentDeletions.add(dot, key);
     return { key, before, after: siblings, farAhead: 0 };
   }
@@ -221,7 +221,7 @@ export class Store {
       writeRanges(writer, this.context.rangesOf(incarnation));
       this.#overlay.set(contextAt(incarnation), writer.view());
     }
-    this.#overlay.set(META, this.#invalid ? undefined : encodeMeta(this.#meta()));
+    this.#overlay.set(META, this.#invalid ? undefined : encodeMeta(metaOf(this.tally, this.#stamp, this.options.digestKey)));
     this.#changedIncarnations.clear();
     this.#changed = false;
     return this.#overlay.take();
@@ -230,18 +230,7 @@ export class Store {
   /** The batch is durable: the storage shows it now. */
   settle(): void {
     this.#overlay.settle();
-  }
-
-  #meta(): Meta {
-    const { root, dotRoot, count, keyCount } = this.tally;
-    return {
-      root: root.toHash(),
-      dotRoot: dotRoot.toHash(),
-      count,
-      keyCount,
-      stamp: this.#stamp,
-      keyFingerprint: shortHash(this.options.digestKey, NO_RECORD),
-    };
+    this.durable = this.tally.totals();
   }
 
   /** A new dot, seen together with what its write had seen (rule 2). */
@@ -265,9 +254,13 @@ export class Store {
     this.#contextHash = undefined;
   }
 
-  /** Everything that depends on the live siblings changes here and nowhere else. Returns the record. */
-  #apply(key: EntryKey, before: Siblings, siblings: Siblings): Uint8Array {
-    for (const sibling of before) if (!holds(siblings, sibling)) this.#setLive(key, sibling, false);
+  /** Everything that depends on the live siblings changes here and nowhere else. `by`: the dots of the write. Returns the record. */
+  #apply(key: EntryKey, before: Siblings, siblings: Siblings, by: readonly Dot[]): Uint8Array {
+    for (const sibling of before) {
+      if (holds(siblings, sibling)) continue;
+      this.#setLive(key, sibling, false);
+      if (by.length > 0) this.recentRemovals.add(sibling.dot, key, by);
+    }
     for (const sibling of siblings) if (!holds(before, sibling)) this.#setLive(key, sibling, true);
     const record = siblings.length === 0 ? NO_RECORD : encodeSiblings(siblings);
     this.#overlay.set(entryAt(key), siblings.length === 0 ? undefined : record);

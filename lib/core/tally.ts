@@ -1,7 +1,20 @@
 /** What is known of all live siblings together: two digests and two counts, kept up to date sibling by sibling. */
-import { Digest, dotHash, type DigestKey } from "./digest.ts";
+import { Digest, dotHash, type DigestKey, type Hash128 } from "./digest.ts";
 import type { Sibling } from "./entry.ts";
-import type { Meta } from "./meta.ts";
+
+/** What people are told of a store. */
+export interface Totals {
+  readonly root: Digest;
+  readonly count: number;
+  readonly keyCount: number;
+}
+
+interface Recorded {
+  readonly root: Hash128;
+  readonly dotRoot: Hash128;
+  readonly count: number;
+  readonly keyCount: number;
+}
 
 export class Tally {
   /** The sum of the contents' hashes. */
@@ -14,12 +27,12 @@ export class Tally {
   keyCount: number;
   readonly #digestKey: DigestKey;
 
-  constructor(digestKey: DigestKey, meta?: Meta) {
+  constructor(digestKey: DigestKey, recorded?: Recorded) {
     this.#digestKey = digestKey;
-    this.root = meta === undefined ? new Digest() : Digest.fromHash(meta.root);
-    this.dotRoot = meta === undefined ? new Digest() : Digest.fromHash(meta.dotRoot);
-    this.count = meta?.count ?? 0;
-    this.keyCount = meta?.keyCount ?? 0;
+    this.root = recorded === undefined ? new Digest() : Digest.fromHash(recorded.root);
+    this.dotRoot = recorded === undefined ? new Digest() : Digest.fromHash(recorded.dotRoot);
+    this.count = recorded?.count ?? 0;
+    this.keyCount = recorded?.keyCount ?? 0;
   }
 
   add(sibling: Sibling): void {
@@ -32,6 +45,11 @@ export class Tally {
     this.root.subtract(sibling.digest);
     this.dotRoot.subtract(dotHash(this.#digestKey, sibling.dot.incarnation, sibling.dot.counter));
     this.count--;
+  }
+
+  /** A copy. */
+  totals(): Totals {
+    return { root: this.root.clone(), count: this.count, keyCount: this.keyCount };
   }
 
   /** What differs of the siblings, for a person; undefined when nothing does. */

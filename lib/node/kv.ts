@@ -8,11 +8,12 @@ import { isExpired, NO_SIBLINGS, pick, type Sibling, type Siblings } from "../co
 import { ConcordError } from "../core/errors.ts";
 import type { Kv, KvEvent, KvListing, KvOperation, KvReceipt, KvValue, NodeStatus } from "../core/kv.ts";
 import { after, ENTRY, entryAt, keyFromBytes, keyToBytes, type EntryKey } from "../core/layout.ts";
-import type { RepairReceipt } from "../core/output.ts";
+import type { RepairReceipt, ReplicaEvent } from "../core/output.ts";
 import type { Clock, Storage } from "../core/ports.ts";
 import { decodeToken, encodeToken } from "../core/token.ts";
 import { KvView } from "./kv-view.ts";
 import type { Node } from "../node.ts";
+import { addAnswer, worthierRepair, type Answered } from "./repairs.ts";
 import type { Member, Operation } from "../replica.ts";
 
 export interface KvDeps {
@@ -26,7 +27,7 @@ export interface KvDeps {
 /** The Kv, and what the node's listeners must feed it with. */
 export interface NodeKv extends Kv {
   onChange(key: EntryKey, before: Siblings, after: Siblings): void;
-  onRepair(receipt: RepairReceipt): void;
+  onEvent(event: ReplicaEvent): void;
 }
 
 /** Keys that one page of a listing holds at most. */
@@ -38,6 +39,7 @@ export function createKv(deps: KvDeps): NodeKv {
   const { digestKey } = store.options;
   const watchers = new Set<{ readonly prefix: string; readonly listener: (event: KvEvent) => void }>();
   let lastRepair: RepairReceipt | undefined;
+  let lastAnswered: Answered | undefined;
 
   const view = (key: EntryKey, siblings: Siblings, picked: Sibling, nowMs: number): KvValue =>
     new KvView(digestKey, key, siblings, picked, nowMs);
@@ -103,18 +105,22 @@ export function createKv(deps: KvDeps): NodeKv {
     status: (): NodeStatus => ({
       name: deps.name,
       address: deps.address,
-      keys: store.keyCount,
-      count: store.count,
-      hash: storeHash(store.root, store.count),
+      keys: store.durable.keyCount,
+      count: store.durable.count,
+      hash: storeHash(store.durable.root, store.durable.count),
       incarnations: store.context.incarnationCount,
       exceptions: store.context.exceptionCount,
       peers: node.replica.membership.members().map(viewMember),
       repairingWith: node.replica.repairingWith,
       lastRepair,
+      lastSent:
+        lastAnswered === undefined
+          ? undefined
+          : { peer: lastAnswered.peer, entries: lastAnswered.entries, bytes: lastAnswered.bytes, atMs: lastAnswered.atMs },
       stopped: node.stopped?.message,
     }),
 
-    hash: () => storeHash(store.root, store.count),
+    hash: () => storeHash(store.durable.root, store.durable.count),
 
     onChange(key, before, siblings) {
       if (watchers.size === 0) return;
@@ -125,8 +131,9 @@ export function createKv(deps: KvDeps): NodeKv {
       for (const watcher of watchers) if (key.startsWith(watcher.prefix)) watcher.listener(event);
     },
 
-    onRepair(receipt) {
-      lastRepair = receipt;
+    onEvent(event) {
+      if (event.kind === "repair-ended") lastRepair = worthierRepair(event.receipt, lastRepair);
+      if (event.kind === "repair-answered") lastAnswered = addAnswer(event, lastAnswered, clock.now());
     },
   };
 

@@ -41,7 +41,6 @@ export function answerRequest(store: Store, request: RepairRequest): RepairAnswe
     entries: page.entries,
     covered: more ? page.covered : new Context(),
     more,
-    deletionsNamed: store.recentDeletions.isCompleteFor(missing),
     // A copy: the outputs of a step leave after later steps of the same turn.
     context: (more ? store.context.lowerBound(BOUND_EXCEPTIONS) : store.context).clone(),
     summary: store.summary(),

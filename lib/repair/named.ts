@@ -18,6 +18,8 @@ export class Named {
   /** By key: dots that they hold and we do not. */
   readonly #superseded = new Map<EntryKey, Dot[]>();
   readonly #stopListening: () => void;
+  /** Keys of which they said what they hold, as far as we removed something of them lately. */
+  readonly #keys = new Set<EntryKey>();
   #merging = false;
 
   constructor(store: Store) {
@@ -39,6 +41,7 @@ export class Named {
       const theirs = entry.record.length === 0 ? [] : dotsOf(decodeSiblings(entry.record));
       const ours = dotsOf(outcome.after);
       for (const dot of theirs) this.dots.add(dot);
+      if (this.#store.recentRemovals.hasKey(entry.key)) this.#keys.add(entry.key);
       const superseded = theirs.filter((dot) => !includesDot(ours, dot));
       if (superseded.length > 0) this.#superseded.set(entry.key, superseded);
       else this.#superseded.delete(entry.key);
@@ -48,8 +51,13 @@ export class Named {
     }
   }
 
-  /** The dots that they hold, as far as they named them, and we do not. */
+  /** The dots that they hold and we do not, as far as they named them. */
   superseded(): Dot[] {
     return [...this.#superseded.values()].flat();
+  }
+
+  /** The same of keys that they did not mention: what we removed by writes that they, with this context, have not heard of. */
+  unheard(theirs: Context): Dot[] {
+    return this.#store.recentRemovals.unheardBy(theirs, this.#keys);
   }
 }

@@ -5,11 +5,10 @@
  *     ▲                         │
  *     └── as a full push ◄──────┘ digests differ
  *
- * A delta asks for what we have not seen. When the answers state that they named every deletion that is new to us, or the digests agree,
- * nothing is missing. Otherwise the peer may have dropped something long ago, or merely hold what we superseded and it has not heard of:
- * while it is behind us we let it repair first, though not for ever, because each may be behind the other. A full push asks as if we
- * had seen nothing: whatever they then do not name although they have seen it, they dropped, and we drop it too, after the digests
- * agree. Both are the same exchange with another `seen`.
+ * A delta asks for what we have not seen. When the digests then agree nothing is missing. Otherwise the peer may have dropped something
+ * long ago, or merely hold what we superseded and it has not heard of: while it is behind us we let it repair first, though not for
+ * ever, because each may be behind the other. A full push asks as if we had seen nothing: whatever they then do not name although they
+ * have seen it, they dropped, and we drop it too, after the digests agree. Both are the same exchange with another `seen`.
  *
  * Nothing here is durable and nothing has to be: a session that is interrupted leaves merged entries and an unjoined context.
  */
@@ -54,8 +53,6 @@ export class Pull {
   /** What we tell them that we have seen: at first our context, then also what their answers covered. */
   #seen: Context;
   #named: Named;
-  /** So far, every deletion that is new to us was named. */
-  #deletionsNamed = true;
   #theirs: Context | undefined;
   #verification: Verification | undefined;
   #drops: Dot[] | undefined;
@@ -91,7 +88,6 @@ export class Pull {
       this.counts.bytesIn += entry.key.length + entry.record.length;
       merged.push(this.#named.merge(entry, answer.context, nowMs));
     }
-    this.#deletionsNamed &&= answer.deletionsNamed;
     if (answer.more) {
       this.#seen.join(answer.covered);
     } else {
@@ -113,8 +109,7 @@ export class Pull {
       return undefined;
     }
     if (this.counts.kind === "full") return "differs";
-    if (verdict.peerBehind && this.#deletionsNamed) this.#drops = [];
-    else if (verdict.peerBehind && this.#patient) return "behind";
+    if (verdict.peerBehind && this.#patient) return "behind";
     else this.#becomeFull();
     return undefined;
   }
@@ -130,7 +125,6 @@ export class Pull {
     this.#seen = new Context();
     this.#named.stop();
     this.#named = new Named(this.#store);
-    this.#deletionsNamed = true;
   }
 
   #drop(drops: Dot[], merged: MergeOutcome[]): PullResult | undefined {
@@ -141,7 +135,7 @@ export class Pull {
       merged.push(outcome);
     }
     if (drops.length > 0) return undefined;
-    this.#store.joinContext(this.#theirs!, this.#deletionsNamed);
+    this.#store.joinContext(this.#theirs!);
     return "joined";
   }
 

@@ -5,12 +5,12 @@
  *
  * The first sum walks our live dots outside their context: as many as we could send them. The second is only known after a full push,
  * where everything they hold was named: whatever of ours they have seen and did not name, they superseded, and we drop it. The
- * third is what they named and we have superseded (named.ts). The walk goes in slices while writes go on. The sums are those of
+ * third is what they named, or did not have to mention, and we have superseded (named.ts). The walk goes in slices while writes go on. The sums are those of
  * the instant at which the verification began: a dot that stops being live before the walk reaches it is counted when it goes,
  * and dots that come later are outside the walk.
  *
- * After a delta the third sum may be incomplete: they may hold what we superseded long ago and they have not heard of. Then the digests
- * differ although nothing is missing, and `peerBehind` says that this is possible.
+ * After a delta the third sum may be incomplete: they may hold what we superseded so long ago that we do not remember, and they have
+ * not heard of. Then the digests differ although nothing is missing, and `peerBehind` says that this is possible.
  */
 import { Context } from "../core/context.ts";
 import { type Digest, dotHash } from "../core/digest.ts";
@@ -52,7 +52,8 @@ export class Verification {
     this.#summary = summary;
     this.#rest = store.dotRoot.clone();
     this.#restCount = store.count;
-    for (const dot of named.superseded()) {
+    // After a full push there is nothing that they did not mention.
+    for (const dot of [...named.superseded(), ...(full ? [] : named.unheard(theirs))]) {
       this.#rest.add(dotHash(store.options.digestKey, dot.incarnation, dot.counter));
       this.#restCount++;
     }

@@ -25,6 +25,8 @@ export function lineOf(event: ReplicaEvent): Line | undefined {
       return debug(`${event.peer}: repair begins`);
     case "repair-ended":
       return lineOfRepair(event.receipt);
+    case "repair-answered":
+      return debug(`${event.peer}: repairs from here: ${counted(event.entries, "entry", "entries")}, ${event.bytes} bytes`);
     case "push-dropped":
       return debug(`${event.peer}: too many writes wait for it, ${event.keys} are left to repair`);
     case "refused":
@@ -46,7 +48,7 @@ export function lineOf(event: ReplicaEvent): Line | undefined {
 
 function lineOfRepair({ peer, kind, result, requests, entriesIn, bytesIn, dropped, tookMs }: RepairReceipt): Line {
   const removed = dropped === 0 ? "" : `, ${dropped} removed`;
-  const counts = `${entriesIn} entries, ${bytesIn} bytes${removed}, in ${requests} requests and ${Math.round(tookMs)} ms`;
+  const counts = `${counted(entriesIn, "entry", "entries")}, ${bytesIn} bytes${removed}, in ${counted(requests, "request", "requests")} and ${Math.round(tookMs)} ms`;
   switch (result) {
     case "joined":
       return entriesIn + dropped === 0 ? debug(`${peer}: nothing was missing here`) : info(`${peer}: repaired by ${kind}: ${counts}`);
@@ -66,3 +68,7 @@ function lineOfRepair({ peer, kind, result, requests, entriesIn, bytesIn, droppe
 const debug = (text: string): Line => ({ level: "debug", text });
 const info = (text: string): Line => ({ level: "info", text });
 const warn = (text: string): Line => ({ level: "warn", text });
+
+function counted(number: number, one: string, many: string): string {
+  return `${number} ${number === 1 ? one : many}`;
+}

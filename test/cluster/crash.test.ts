@@ -53,7 +53,7 @@ test.serial("a node that is killed with kill -9 in the middle of writes has ever
 test.serial("a peer that accepts connections and never answers is down after the timeout, and hinders nobody", async (t) => {
   t.timeout(60_000);
   const { nodes, gates } = await startedCluster(t, { count: 2, memory: true, timeout: 2 });
-  const [node, silent] = nodes as [(typeof nodes)[0], (typeof nodes)[0]];
+  const [node, silent] = nodes as [TestNode, TestNode];
   gates[1]!.hang();
   const startMs = performance.now();
   let slowestMs = 0;
@@ -87,7 +87,7 @@ test.serial("a peer that accepts connections and never answers is down after the
 test.serial("a peer that dies in the middle of a full push: nothing is lost on either side, and the rest comes later", async (t) => {
   t.timeout(60_000);
   const { nodes, gates } = await createCluster(t, { count: 2 });
-  const [full, empty] = nodes as [(typeof nodes)[0], (typeof nodes)[0]];
+  const [full, empty] = nodes as [TestNode, TestNode];
   await full.start();
   const entries = pairs("k", 3_000, (i) => `${i} ${"x".repeat(1_000)}`);
   for (let i = 0; i < entries.length; i += 1_000) await putAll(full, entries.slice(i, i + 1_000));
@@ -104,8 +104,7 @@ test.serial("a peer that dies in the middle of a full push: nothing is lost on e
   await empty.end("SIGKILL");
   gates[0]!.pass();
   await Promise.all([full.start(), empty.start()]);
-  await sameData(nodes, 3_000);
-  const content = await contentOf(empty);
+  const content = await sameData(nodes, 3_000);
   t.deepEqual(
     entries.filter(({ key, value }) => content[key] !== value),
     [],

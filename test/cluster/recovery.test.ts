@@ -4,34 +4,33 @@
  */
 import { rm } from "node:fs/promises";
 import test from "ava";
-import { allDown, allUp, contentOf, createCluster, pairs, putAll, sameData, startedCluster, waitFor } from "./support.ts";
+import { allDown, allUp, contentOf, createCluster, pairs, putAll, sameData, startedCluster, waitFor, type TestNode } from "./support.ts";
 
-test.serial(
-  "a restart that is faster than the ping interval loses nothing on any node, also of a node that comes back empty",
-  async (t) => {
-    t.timeout(60_000);
-    const { nodes } = await startedCluster(t, { count: 2, memory: true, pingfreq: 5, timeout: 5 });
-    const [kept, restarted] = nodes as [(typeof nodes)[0], (typeof nodes)[0]];
-    await putAll(kept, pairs("a", 50));
-    await putAll(restarted, pairs("b", 50));
-    await sameData(nodes, 100);
+test.serial("a restart faster than the ping interval loses nothing on any node, even of a node that comes back empty", async (t) => {
+  t.timeout(60_000);
+  const { nodes } = await startedCluster(t, { count: 2, memory: true, pingfreq: 30, timeout: 30 });
+  const [kept, restarted] = nodes as [TestNode, TestNode];
+  await putAll(kept, pairs("a", 50));
+  await putAll(restarted, pairs("b", 50));
+  await sameData(nodes, 100);
 
-    await restarted.end("SIGKILL");
-    await restarted.start();
-    t.is(Object.keys(await contentOf(restarted)).length, 100, "clients are answered only when it has caught up");
-    t.is(Object.keys(await contentOf(kept)).length, 100);
-    t.false(
-      kept.lines.some((line) => line.includes("is down")),
-      "the others have not even noticed",
-    );
-    await sameData(nodes, 100);
-  },
-);
+  const before = kept.lines.length;
+  await restarted.end("SIGKILL");
+  await restarted.start();
+  t.is(Object.keys(await contentOf(restarted)).length, 100, "clients are answered only when it has caught up");
+  t.is(Object.keys(await contentOf(kept)).length, 100);
+  t.deepEqual(
+    kept.lines.slice(before).filter((line) => line.includes("is down")),
+    [],
+    "the other has not even noticed",
+  );
+  await sameData(nodes, 100);
+});
 
 test.serial("a node whose data folder was deleted refills from the others, and keeps what is written to it meanwhile", async (t) => {
   t.timeout(60_000);
   const { nodes } = await startedCluster(t, { count: 2 });
-  const [other, emptied] = nodes as [(typeof nodes)[0], (typeof nodes)[0]];
+  const [other, emptied] = nodes as [TestNode, TestNode];
   await putAll(other, pairs("k", 300));
   await sameData(nodes, 300);
   t.true(await emptied.client.delete("k7"));
@@ -43,14 +42,13 @@ test.serial("a node whose data folder was deleted refills from the others, and k
   await emptied.client.put("new", { after: "the loss" });
   await sameData(nodes, 300);
   t.is(await emptied.client.get("k7"), undefined);
-  t.deepEqual(await contentOf(emptied), await contentOf(other));
 });
 
 test.serial("apart: both sides keep their writes, what one side deleted stays deleted, and one value of a key wins on both", async (t) => {
   t.timeout(60_000);
   const cluster = await startedCluster(t, { count: 2 });
   const { nodes } = cluster;
-  const [one, two] = nodes as [(typeof nodes)[0], (typeof nodes)[0]];
+  const [one, two] = nodes as [TestNode, TestNode];
   await putAll(one, pairs("shared", 20));
   await sameData(nodes, 20);
 
@@ -69,9 +67,7 @@ test.serial("apart: both sides keep their writes, what one side deleted stays de
   t.is(await two.client.get("shared3"), 3);
 
   cluster.heal();
-  await sameData(nodes, 20 - 2 + 40 + 1);
-  const content = await contentOf(one);
-  t.deepEqual(await contentOf(two), content);
+  const content = await sameData(nodes, 20 - 2 + 40 + 1);
   t.is(content["shared3"], undefined);
   t.is(content["shared4"], undefined);
   t.true(content["both"] === "of one" || content["both"] === "of two");
@@ -93,21 +89,18 @@ test.serial("three nodes, each alone, hold the sum of all when they meet again",
     await node.client.put(`shared${i + 3}`, `changed by ${i}`);
   }
   cluster.heal();
-  await sameData(nodes, 9 - 3 + 30);
-  const content = await contentOf(nodes[0]!);
+  const content = await sameData(nodes, 9 - 3 + 30);
   for (const i of nodes.keys()) {
     t.is(content[`shared${i}`], undefined);
     t.is(content[`shared${i + 3}`], `changed by ${i}`);
     t.is(content[`of${i}-9`], 9);
   }
-  t.deepEqual(await contentOf(nodes[1]!), content);
-  t.deepEqual(await contentOf(nodes[2]!), content);
 });
 
 test.serial("nodes may be started in any order, and written to before the others exist", async (t) => {
   t.timeout(60_000);
   const { nodes } = await createCluster(t, { count: 3, memory: true });
-  const [first, second, third] = nodes as [(typeof nodes)[0], (typeof nodes)[0], (typeof nodes)[0]];
+  const [first, second, third] = nodes as [TestNode, TestNode, TestNode];
   await third.start();
   await putAll(third, pairs("of the third", 5));
   await first.start();

@@ -8,6 +8,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isDeepStrictEqual } from "node:util";
 import type { ExecutionContext } from "ava";
 import { createClient, type Client, type NodeStatus } from "../../lib/client.ts";
 import { openGate, type Gate } from "./gate.ts";
@@ -177,13 +178,16 @@ export async function allDown(nodes: readonly TestNode[]): Promise<void> {
   );
 }
 
-/** Resolves when all hold so many keys, under one hash. */
-export async function sameData(nodes: readonly TestNode[], keys: number): Promise<void> {
-  await waitFor(
+/** Resolves with the content of all, when each has so many keys, one hash, and the same entries. */
+export async function sameData(nodes: readonly TestNode[], keys: number): Promise<Record<string, unknown>> {
+  return waitFor(
     `all nodes to hold the same ${keys} keys`,
     async () => {
       const answers = await statuses(nodes);
-      return answers.every((status) => status?.keys === keys && status.hash === answers[0]?.hash);
+      if (!answers.every((status) => status?.keys === keys && status.hash === answers[0]?.hash)) return undefined;
+      // The hash is that of what a node has decided; a read shows it when it is on the disk, some milliseconds later.
+      const [first = {}, ...others] = await Promise.all(nodes.map(contentOf));
+      return others.every((other) => isDeepStrictEqual(other, first)) && Object.keys(first).length === keys ? first : undefined;
     },
     { nodes },
   );

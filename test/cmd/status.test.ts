@@ -48,6 +48,7 @@ const report: NodeReport = {
     dropped: 1,
     tookMs: 4.6,
   },
+  lastSent: { peer: "http://localhost:8003", entries: 1, bytes: 52, atMs: 90_000 },
   stopped: undefined,
 };
 
@@ -57,6 +58,7 @@ test("status: one screen, plain where nobody looks", (t) => {
     "keys         12 (1 more value from writes that did not know of each other)",
     "hash         abc",
     "last repair  delta from http://localhost:8002: 2 entries received, 1 value removed (1 request, 340 bytes received, 5 ms; complete)",
+    "last sent    1 entry (52 bytes) to http://localhost:8003, which repaired from here 10 s ago",
     "",
     "PEER           ADDRESS                STATE     FOR    ROUND TRIP  DATA",
     "node2          http://localhost:8002  up        100 s  1.3 ms      in sync",

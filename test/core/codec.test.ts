@@ -16,7 +16,7 @@ import {
   writeContext,
   writeDot,
 } from "../../lib/core/codec.ts";
-import { Context } from "../../lib/core/context.ts";
+import type { Context } from "../../lib/core/context.ts";
 import type { Sibling } from "../../lib/core/entry.ts";
 import { anyContext, anyDot, anySiblings, plain } from "../support/messages.ts";
 import { holds } from "../support/property.ts";

@@ -22,6 +22,7 @@ const VOLATILE: readonly (readonly [RegExp, string])[] = [
   [/( is down:) .*/, "$1 …"],
   [/http:\/\/localhost:\d+: (repaired|store hashes)/, "http://localhost:…: $1"],
   [/^last repair .*/, "last repair …"],
+  [/^last sent .*/, "last sent …"],
   // Columns are as wide as what is in them.
   [/ {2,}/g, "  "],
 ];

@@ -87,7 +87,6 @@ test("deletions that are remembered are named, each under its key", async (t) =>
   store.remove("l", undefined, NOW);
   store.put("l", json("again"), NOW);
   const answer = ask(store, seen);
-  t.true(answer.deletionsNamed);
   t.deepEqual(
     answer.entries.map(({ key, record, gone }) => [key, record.length > 0, gone.map(({ counter }) => counter)]),
     [
@@ -95,29 +94,6 @@ test("deletions that are remembered are named, each under its key", async (t) =>
       ["l", true, [5]],
     ],
   );
-});
-
-test("an answer claims to name every deletion only while none that the asker lacks has been forgotten", async (t) => {
-  const side = await openTestStore("a", { recentDeletionsMax: 2 });
-  const { store } = side;
-  const key = (n: number): string => `k${n}`;
-  for (let n = 0; n < 4; n++) store.put(key(n), json("1"), NOW);
-  const seen = [store.context.clone()];
-  for (let n = 0; n < 4; n++) {
-    store.remove(key(n), undefined, NOW);
-    seen.push(store.context.clone());
-  }
-  t.deepEqual(
-    seen.map((one) => ask(store, one).deletionsNamed),
-    [false, false, true, true, true],
-  );
-  await side.persist();
-  const again = (await side.reopen()).store;
-  t.false(ask(again, seen[3]!).deletionsNamed, "a restart forgets them");
-  t.true(ask(again, seen[4]!).deletionsNamed);
-  again.put("new", json("1"), NOW);
-  again.remove("new", undefined, NOW);
-  t.true(ask(again, seen[4]!).deletionsNamed, "but not those that come after it");
 });
 
 test("pages of any size name and cover the same, each is bounded, and only the last is of one instant", async (t) => {
@@ -180,7 +156,7 @@ test("a page ends after so much work, also where nothing is live", async (t) => 
   const { store } = await openTestStore("a");
   const gaps = new Context();
   for (let n = 1; n <= 20_000; n++) gaps.addRange("bbbbbbbb", 2 * n, 2 * n);
-  store.joinContext(gaps, true);
+  store.joinContext(gaps);
   const pages = pagesOf(store, new Context(), ANSWER_BYTES);
   t.true(pages.length > 4 && pages.length < 8, `${pages.length} pages`);
   t.true(pages.every(({ entries }) => entries.length === 0));

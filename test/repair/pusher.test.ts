@@ -15,7 +15,7 @@ interface Bench {
   readonly pusher: Pusher;
   readonly peers: { address: string; isUp: boolean }[];
   /** Writes these keys as one client's write; gives what it is answered at once. */
-  write(ticket: number, keys: readonly string[], copies: number, elapsedMs?: number): Output[];
+  readonly write: (ticket: number, keys: readonly string[], copies: number, elapsedMs?: number) => Output[];
 }
 
 async function createBench(options: Partial<typeof REPLICA_DEFAULTS> = {}): Promise<Bench> {

@@ -68,12 +68,17 @@ test("one too many and one too few do not make it even", async (t) => {
   t.deepEqual(verify(mine, theirs), { verified: false, peerBehind: false });
 });
 
-test("what we superseded and they still hold counts when they named it, and else they may be behind", async (t) => {
-  const [mine, theirs] = await createPair(5);
-  mine.put("k1", json("newer"), NOW);
-  t.deepEqual(verify(mine, theirs), { verified: false, peerBehind: true });
-  const named = nameAll(mine, theirs, ["k1"]);
-  t.deepEqual(verify(mine, theirs, named), { verified: true, drops: [] });
+test("what we superseded and they still hold counts while we remember it, or when they name it; else they may be behind", async (t) => {
+  const side = await openTestStore("a");
+  const theirs = (await createPair(5))[1];
+  pullToEnd(side.store, theirs);
+  side.store.put("k1", json("newer"), NOW);
+  side.store.remove("k2", undefined, NOW);
+  t.deepEqual(verify(side.store, theirs), { verified: true, drops: [] });
+  await side.persist();
+  const forgetful = (await side.reopen()).store;
+  t.deepEqual(verify(forgetful, theirs), { verified: false, peerBehind: true });
+  t.deepEqual(verify(forgetful, theirs, nameAll(forgetful, theirs, ["k1", "k2"])), { verified: true, drops: [] });
 });
 
 test("after a full push, what they have seen and did not name is to be dropped", async (t) => {

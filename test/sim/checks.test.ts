@@ -96,7 +96,7 @@ test("a value that counts as seen and is not there", async (t) => {
   const other = await createBench(bench.world, "n2");
   const { dot } = bench.put("a", "one");
   await bench.flush();
-  other.store.joinContext(Context.of([dot]), true);
+  other.store.joinContext(Context.of([dot]));
   await other.flush();
   other.view.checkSeen();
   t.is(bench.world.failure?.check, "seen-but-missing");

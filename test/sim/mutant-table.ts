@@ -179,7 +179,7 @@ const repair: readonly Mutant[] = [
     name: "the context is joined after a part of the exchange",
     file: "lib/repair/pull.ts",
     find: "this.#seen.join(answer.covered);",
-    replace: "this.#seen.join(answer.covered);\n      this.#store.joinContext(answer.context, false);",
+    replace: "this.#seen.join(answer.covered);\n      this.#store.joinContext(answer.context);",
   },
   {
     name: "a delta is not verified",

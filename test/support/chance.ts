@@ -23,8 +23,8 @@ function scatter(bits: number): number {
 /** Gives these numbers first, then those of a seed. */
 export function createLoadedRandom(first: readonly number[]): Random {
   const rest = createRandom(1);
-  let at = 0;
-  return { uint32: () => first[at++] ?? rest.uint32() };
+  let next = 0;
+  return { uint32: () => first[next++] ?? rest.uint32() };
 }
 
 /** An instant of both clocks. The wall begins at some day of 2001, the monotonic one at 0. */

@@ -70,7 +70,6 @@ export const anyMessage: fc.Arbitrary<Message> = fc.oneof(
     entries,
     covered: anyContext,
     more: fc.boolean(),
-    deletionsNamed: fc.boolean(),
     context: anyContext,
     summary,
   }),

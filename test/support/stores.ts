@@ -16,9 +16,9 @@ export interface TestStore {
   readonly store: Store;
   readonly storage: MemoryStorage;
   /** Makes the changes so far durable, as a node does at the end of a turn. Gives the keys of the batch. */
-  persist(): Promise<string[]>;
+  readonly persist: () => Promise<string[]>;
   /** The same folder in a new process: what was not persisted is gone, and so is whatever was only in memory. */
-  reopen(): Promise<TestStore>;
+  readonly reopen: () => Promise<TestStore>;
   readonly rebuilt: string | undefined;
 }
 

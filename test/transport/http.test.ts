@@ -18,7 +18,7 @@ interface Bench {
   readonly transport: HttpTransport;
   readonly heard: Heard[];
   /** Resolves with the next thing that the transport says. */
-  next(): Promise<Heard>;
+  readonly next: () => Promise<Heard>;
 }
 
 function createBench(t: ExecutionContext, timeoutMs = 2_000): Bench {
