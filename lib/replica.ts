@@ -8,7 +8,7 @@
 import { Audit } from "./core/audit.ts";
 import type { Change, LocalWrite, MergeOutcome } from "./core/change.ts";
 import type { Context } from "./core/context.ts";
-import type { Dot } from "./core/dot.ts";
+import { newIncarnation, type Dot } from "./core/dot.ts";
 import { ConcordError } from "./core/errors.ts";
 import type { EntryKey } from "./core/layout.ts";
 import type { Message, Push, RepairRequest } from "./core/message.ts";
@@ -22,7 +22,7 @@ import { answerRequest } from "./repair/answer.ts";
 import { Puller, type PullerOptions } from "./repair/puller.ts";
 import { Pusher, type PusherOptions } from "./repair/pusher.ts";
 
-export interface ReplicaOptions extends PingerOptions, PullerOptions, PusherOptions {
+export interface ReplicaOptions extends Omit<PingerOptions, "instance">, PullerOptions, PusherOptions {
   /** Addresses of the peers; the node's own may be among them. */
   readonly peers: readonly string[];
   /** Silence after a ping that makes a peer dead. */
@@ -80,8 +80,9 @@ export class Replica {
     // Replies to an earlier life of this node must find nobody waiting, so the count does not begin at the same number.
     this.#exchange = random.uint32();
     const { address: self, peers, timeoutMs } = options;
-    this.membership = createStaticMembership({ self, peers, timeoutMs }, now.wallMs);
-    this.#pinger = new Pinger(options, this.membership, nextExchange);
+    const instance = newIncarnation(random);
+    this.membership = createStaticMembership({ self, instance, peers, timeoutMs }, now.wallMs);
+    this.#pinger = new Pinger({ ...options, instance }, this.membership, nextExchange);
     this.#puller = new Puller(store, options, random, nextExchange);
     this.#pusher = new Pusher(store, this.membership, options, nextExchange);
   }

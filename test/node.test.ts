@@ -30,7 +30,13 @@ async function createHeld(peers: readonly string[] = []): Promise<TestNode & { r
 function meet(held: TestNode, peer: string): void {
   held.node.tick();
   const { message } = held.sent.at(-1)!;
-  held.node.receive(peer, { ...(message as Message & { kind: "ping" }), kind: "pong", name: peer, address: peer });
+  held.node.receive(peer, {
+    ...(message as Message & { kind: "ping" }),
+    kind: "pong",
+    name: peer,
+    address: peer,
+    instance: peer.padEnd(8, "-"),
+  });
 }
 
 /** A push of one key from a peer. */
@@ -96,7 +102,14 @@ test("an answer that depends on what is not durable yet waits with it: a pong th
   void held.node.write([put("k")], 1);
   void held.node.write([put("l")], 1);
   const replies: (Message | undefined)[] = [];
-  const ping: Message = { kind: "ping", exchange: 3, name: "b", address: "b", summary: held.node.replica.store.summary() };
+  const ping: Message = {
+    kind: "ping",
+    exchange: 3,
+    name: "b",
+    address: "b",
+    instance: "bbbbbbbb",
+    summary: held.node.replica.store.summary(),
+  };
   held.node.receive("b", ping, (reply) => replies.push(reply));
   await quiet();
   await held.storage.release();

@@ -28,13 +28,13 @@ const hear = (replica: Replica, from: string, message: Message, elapsedMs = 0): 
 const messageIn = <T extends Message>(outputs: readonly Output[], kind: T["kind"]): T =>
   outputs.flatMap((one) => ((one.type === "send" || one.type === "reply") && one.message.kind === kind ? [one.message as T] : [])).at(-1)!;
 
-const pingFrom = (name: string, replica: Replica, kind: Ping["kind"] = "ping", exchange = 1): Ping => ({ kind, exchange, name, address: name, summary: replica.store.summary() }); // prettier-ignore
+const pingFrom = (name: string, replica: Replica, kind: Ping["kind"] = "ping", exchange = 1): Ping => ({ kind, exchange, name, address: name, instance: name.padEnd(8, "-"), summary: replica.store.summary() }); // prettier-ignore
 
 /** After this, `peer` is up and holds the same. */
 function meet(replica: Replica, peer: string, elapsedMs = 0, summary = replica.store.summary()): Output[] {
   replica.step({ type: "tick" }, at(elapsedMs));
   const { exchange } = replica.membership.find(peer)!.ping!;
-  return hear(replica, peer, { kind: "pong", exchange, name: peer, address: peer, summary }, elapsedMs);
+  return hear(replica, peer, { kind: "pong", exchange, name: peer, address: peer, instance: peer.padEnd(8, "-"), summary }, elapsedMs);
 }
 
 /** Replicas that talk until nobody has anything to say: every message arrives at once, every `continue` is followed. */
@@ -152,7 +152,7 @@ test("a repair request is answered; who has seen more than we have is the next t
   write(replica, [put("k")]);
   meet(replica, "b");
   const request: RepairRequest = { kind: "repair-request", exchange: 3, seen: new Context(), bytesMax: 1000 };
-  t.deepEqual(shownOutputs(hear(replica, "b", request)), ["reply repair-answer"]);
+  t.deepEqual(shownOutputs(hear(replica, "b", request)), ["reply repair-answer", "repair-answered b"]);
   t.is(replica.load.wantedPulls, 0);
   hear(replica, "b", { ...request, seen: Context.of(dots("zzzzzzzz", 1)) });
   t.is(replica.load.wantedPulls, 1);

@@ -67,6 +67,7 @@ function writeBody(writer: ByteWriter, message: Message): void {
     case "pong":
       writer.text(message.name);
       writer.text(message.address);
+      writer.fixedChars(message.instance);
       return writeSummary(writer, message.summary);
     case "push":
       writeContext(writer, message.context);
@@ -110,7 +111,9 @@ function readBody(reader: ByteReader, kind: Message["kind"], exchange: number): 
 }
 
 function readPing(reader: ByteReader, kind: Ping["kind"], exchange: number): Ping {
-  return { kind, exchange, name: reader.text(NAME_BYTES_MAX), address: reader.text(ADDRESS_BYTES_MAX), summary: readSummary(reader) };
+  const name = reader.text(NAME_BYTES_MAX);
+  const address = reader.text(ADDRESS_BYTES_MAX);
+  return { kind, exchange, name, address, instance: reader.fixedChars(8), summary: readSummary(reader) };
 }
 
 function writeSummary(writer: ByteWriter, summary: Summary): void {

@@ -42,6 +42,8 @@ export interface Ping {
   readonly name: string;
   /** Where the sender listens, so that a peer which does not list it can find it. */
   readonly address: string;
+  /** Eight random bytes that the sender drew at its start, one a character: it is the same node wherever it is met. */
+  readonly instance: string;
   readonly summary: Summary;
 }
 

@@ -10,6 +10,9 @@ export const SIBLINGS_WRITE_MAX = 100;
 /** Bytes of values that one key's siblings may hold together by local writes, so that a key always fits a frame. */
 export const ENTRY_BYTES_MAX = 8 * 1024 * 1024;
 
+/** The same for what several nodes wrote apart: a record of this size still fits a frame, with its context, and a row of the storage. */
+export const MERGED_BYTES_MAX = 12 * 1024 * 1024;
+
 /** Throws `too-large` when a value may not join the siblings that its write leaves, and those that come before it in the same request. */
 export function checkRoom(kept: Siblings, value: Uint8Array, alongside: readonly Uint8Array[] = []): void {
   const values = [...kept.map((sibling) => sibling.value), ...alongside];
@@ -25,10 +28,15 @@ export function checkRoom(kept: Siblings, value: Uint8Array, alongside: readonly
   }
 }
 
-/** Throws `overloaded` when a merge would leave too many siblings, or the context has no room for that many exceptions more. */
-export function checkMergeRoom(siblings: number, dots: number, context: Context): void {
-  if (siblings > SIBLINGS_MAX) throw new ConcordError("overloaded", `the key holds over ${SIBLINGS_MAX} siblings`);
-  if (context.incarnationCount + context.exceptionCount + dots > RANGES_MAX) {
+/** Throws `overloaded` when a merge would leave too much in one key, or the context has no room for that many exceptions more. */
+export function checkMergeRoom(merged: Siblings, gone: number, context: Context): void {
+  if (merged.length > SIBLINGS_MAX) throw new ConcordError("overloaded", `the key holds over ${SIBLINGS_MAX} siblings`);
+  const bytes = merged.reduce((sum, { value }) => sum + value.length, 0);
+  if (bytes > MERGED_BYTES_MAX) {
+    const message = `the key's concurrent values would take ${bytes} bytes, ${MERGED_BYTES_MAX} are the most: replace or delete some where they are`;
+    throw new ConcordError("overloaded", message);
+  }
+  if (context.incarnationCount + context.exceptionCount + merged.length + gone > RANGES_MAX) {
     throw new ConcordError("overloaded", "too many dots were seen out of order; repair must fill the gaps first");
   }
 }

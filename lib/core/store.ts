@@ -280,7 +280,7 @@ export class Store {
   }
 
   #check(entry: WireEntry, before: Siblings, merged: Siblings): void {
-    checkMergeRoom(merged.length, merged.length + entry.gone.length, this.context);
+    checkMergeRoom(merged, entry.gone.length, this.context);
     for (const sibling of merged) {
       if (before.includes(sibling)) continue;
       if (contentHash(this.options.digestKey, entry.key, sibling.contentType, sibling.value) !== sibling.digest) {

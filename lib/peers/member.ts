@@ -7,6 +7,8 @@ export class Member {
   /** True for a peer of this node's own list, false for one that was learned from its ping. */
   readonly listed: boolean;
   name = "";
+  /** The number that the node behind the address drew at its start; "" before it answered. */
+  instance = "";
   /** What the world was last told: events are changes of this. */
   status: MemberStatus = "unknown";
   /** Since when it has that status, by the wall clock, for people. */

@@ -10,12 +10,20 @@ export interface Membership {
   find(address: string): Member | undefined;
   /** A node said that it listens there. Returns it when it is new and there is room for it. */
   learn(address: string, wallMs: number): Member | undefined;
+  /**
+   * The node that answers at a member's address is this one, by the number it drew at its start. One node may be reached by several
+   * addresses, and addresses say little (every node may call itself localhost); counted twice, it would pass for two copies of a
+   * write. So of two members that are one node one goes, the listed one last; and a member that is this node itself goes.
+   */
+  identify(member: Member, instance: string): void;
   /** Learned members that have not been heard for long go; listed ones stay. */
   forgetSilent(monotonicMs: number): void;
 }
 
 export interface StaticMembershipOptions {
   readonly self: string;
+  /** The number that this node drew at its start. */
+  readonly instance: string;
   readonly peers: readonly string[];
   readonly timeoutMs: number;
 }
@@ -40,6 +48,15 @@ export function createStaticMembership(options: StaticMembershipOptions, wallMs:
       const member = new Member(address, false, options.timeoutMs, nowWallMs);
       members.set(address, member);
       return member;
+    },
+    identify(member, instance) {
+      if (instance === options.instance) members.delete(member.address);
+      if (instance === member.instance) return;
+      member.instance = instance;
+      for (const other of members.values()) {
+        if (other !== member && other.instance === instance)
+          members.delete(other.listed && !member.listed ? member.address : other.address);
+      }
     },
     forgetSilent(monotonicMs) {
       for (const member of members.values()) {

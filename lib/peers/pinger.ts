@@ -14,6 +14,8 @@ import type { Membership } from "./membership.ts";
 export interface PingerOptions {
   readonly name: string;
   readonly address: string;
+  /** Eight random bytes, drawn at the start. */
+  readonly instance: string;
   readonly pingEveryMs: number;
 }
 
@@ -52,8 +54,8 @@ export class Pinger {
       member = this.#membership.learn(ping.address, now.wallMs);
       if (member !== undefined) outputs.push({ type: "event", event: { kind: "peer-learned", peer: member.address, name: ping.name } });
     }
-    const { name, address } = this.#options;
-    outputs.push({ type: "reply", message: { kind: "pong", exchange: ping.exchange, name, address, summary: mine } });
+    const { name, address, instance } = this.#options;
+    outputs.push({ type: "reply", message: { kind: "pong", exchange: ping.exchange, name, address, instance, summary: mine } });
     if (member === undefined) return { outputs, pullFrom: undefined };
     member.lastHeardMs = now.monotonicMs;
     // That it reaches us does not mean that we reach it: only a pong makes a member alive.
@@ -68,6 +70,8 @@ export class Pinger {
     const firstMeeting = !member.isUp;
     this.#hear(member, member.ping.sentMs, now);
     member.name = pong.name;
+    this.#membership.identify(member, pong.instance);
+    if (this.#membership.find(from) !== member) return { outputs: [], pullFrom: undefined };
     const outputs = this.#updateStatus(member, "", now);
     if (firstMeeting) member.differed = DIFFERENCES_BEFORE_REPAIR - 1;
     return { outputs, pullFrom: this.#compare(member, pong, mine, outputs) ? member : undefined };
@@ -101,8 +105,8 @@ export class Pinger {
     member.ping = { exchange, sentMs: now.monotonicMs };
     member.lastPingMs = now.monotonicMs;
     member.detector.asked(now.monotonicMs);
-    const { name, address } = this.#options;
-    return { type: "send", to: member.address, message: { kind: "ping", exchange, name, address, summary } };
+    const { name, address, instance } = this.#options;
+    return { type: "send", to: member.address, message: { kind: "ping", exchange, name, address, instance, summary } };
   }
 
   /** Returns true when the peer should be repaired from. */

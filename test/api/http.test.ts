@@ -186,7 +186,7 @@ test("GET /status tells what a person asks first", async (t) => {
 test("POST /peer answers a frame with a frame, and refuses what is none", async (t) => {
   const { url } = await startTestNode(t);
   const summary = { root: "r".repeat(16), dotRoot: "d".repeat(16), count: 1, context: "c".repeat(8) };
-  const frame = encodeFrame({ kind: "ping", exchange: 7, name: "a", address: "", summary });
+  const frame = encodeFrame({ kind: "ping", exchange: 7, name: "a", address: "", instance: "iiiiiiii", summary });
   const octets = { "content-type": "application/octet-stream" };
   const answer = await send(url, "POST", "/peer", { body: frame, headers: octets });
   t.is(answer.status, 200);

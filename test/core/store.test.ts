@@ -244,6 +244,17 @@ test("a merge that brings nothing new says so, and writes nothing", async (t) =>
   t.deepEqual(b.store.takeChanges(), []);
 });
 
+test("room: a merge that would leave more in one key than a frame or a record can hold is refused, and changes nothing", async (t) => {
+  const large = { contentType: "text/plain", value: Buffer.alloc(7 * 1024 * 1024), expiresAtMs: 0 };
+  const [a, b] = [(await openTestStore("a")).store, (await openTestStore("b")).store];
+  for (const store of [a, b]) store.put("k", large, NOW);
+  const before = stateOf(a);
+  t.throws(() => a.merge(b.wireEntry("k", []), b.context, NOW), { code: "overloaded", message: /14680064 bytes, 12582912 are the most/ });
+  t.deepEqual(stateOf(a), before);
+  b.put("k", json("small"), NOW);
+  t.is(a.merge(b.wireEntry("k", []), b.context, NOW).after.length, 2);
+});
+
 test("room: a key takes so many siblings and so many bytes from old tokens, and says so before it changes", async (t) => {
   const { store } = await openTestStore("a");
   for (let i = 0; i < SIBLINGS_WRITE_MAX; i++) store.put("k", json(`${i}`, { observed: [] }), NOW);

@@ -2,7 +2,7 @@
 import test from "ava";
 import { createStaticMembership, FORGET_AFTER_MS, LEARNED_MAX, type Membership } from "../../lib/peers/membership.ts";
 
-const create = (...peers: string[]): Membership => createStaticMembership({ self: "a", peers, timeoutMs: 1000 }, 5);
+const create = (...peers: string[]): Membership => createStaticMembership({ self: "a", instance: "aaaaaaaa", peers, timeoutMs: 1000 }, 5);
 const addresses = (membership: Membership): string[] => membership.members().map(({ address }) => address);
 
 test("the list, without this node itself and without doubles, in its order", (t) => {
@@ -45,4 +45,18 @@ test("who is silent for long is forgotten, unless it is listed or up", (t) => {
   t.deepEqual(addresses(membership), ["b", "heard", "up", "silent"]);
   membership.forgetSilent(FORGET_AFTER_MS + 1);
   t.deepEqual(addresses(membership), ["b", "heard", "up"]);
+});
+
+test("a node that answers at two addresses is one member, the listed one; one that is this node itself is none", (t) => {
+  const membership = create("http://b", "http://127.0.0.1:b", "http://me");
+  const learned = membership.learn("http://b.local", 0)!;
+  membership.identify(learned, "bbbbbbbb");
+  membership.identify(membership.find("http://b")!, "bbbbbbbb");
+  t.deepEqual(addresses(membership), ["http://b", "http://127.0.0.1:b", "http://me"], "the learned one went");
+  membership.identify(membership.find("http://127.0.0.1:b")!, "bbbbbbbb");
+  t.deepEqual(addresses(membership), ["http://127.0.0.1:b", "http://me"]);
+  membership.identify(membership.find("http://me")!, "aaaaaaaa");
+  t.deepEqual(addresses(membership), ["http://127.0.0.1:b"]);
+  membership.identify(membership.find("http://127.0.0.1:b")!, "b-again-");
+  t.deepEqual(addresses(membership), ["http://127.0.0.1:b"], "a restart draws another number");
 });

@@ -20,13 +20,19 @@ interface Bench {
   ping(from: string, elapsedMs: number, theirs?: Summary): string[];
 }
 
+const instanceOf = (address: string): string => address.padEnd(8, "-").slice(-8);
+
 function createBench(...peers: string[]): Bench {
   let exchange = 0;
-  const membership = createStaticMembership({ self: "a", peers, timeoutMs: TIMEOUT_MS }, 0);
-  const pinger = new Pinger({ name: "node-a", address: "a", pingEveryMs: PING_MS }, membership, () => ++exchange);
+  const membership = createStaticMembership({ self: "a", instance: instanceOf("a"), peers, timeoutMs: TIMEOUT_MS }, 0);
+  const pinger = new Pinger(
+    { name: "node-a", address: "a", instance: instanceOf("a"), pingEveryMs: PING_MS },
+    membership,
+    () => ++exchange,
+  );
   const from = (kind: Ping["kind"], address: string, theirs: Summary): Ping => {
     const number = kind === "ping" ? 77 : (membership.find(address)?.ping?.exchange ?? 999);
-    return { kind, exchange: number, name: `node-${address}`, address, summary: theirs };
+    return { kind, exchange: number, name: `node-${address}`, address, instance: instanceOf(address), summary: theirs };
   };
   const heard = ({ outputs, pullFrom }: ReturnType<Pinger["onPong"]>): string[] => {
     return [...shown(outputs), ...(pullFrom === undefined ? [] : [`pull from ${pullFrom.address}`])];
@@ -63,10 +69,14 @@ test("each peer is pinged every so often, and never again before it has answered
 test("a ping says who we are and what we hold; a ping is answered by the same", (t) => {
   const { pinger } = createBench("b");
   const [sent] = pinger.onTick(() => MINE, at(0));
-  t.deepEqual(sent, { type: "send", to: "b", message: { kind: "ping", exchange: 1, name: "node-a", address: "a", summary: MINE } });
-  const theirs: Ping = { kind: "ping", exchange: 42, name: "node-b", address: "b", summary: MINE };
+  t.deepEqual(sent, {
+    type: "send",
+    to: "b",
+    message: { kind: "ping", exchange: 1, name: "node-a", address: "a", instance: instanceOf("a"), summary: MINE },
+  });
+  const theirs: Ping = { kind: "ping", exchange: 42, name: "node-b", address: "b", instance: instanceOf("b"), summary: MINE };
   t.deepEqual(pinger.onPing(theirs, MINE, at(0)).outputs, [
-    { type: "reply", message: { kind: "pong", exchange: 42, name: "node-a", address: "a", summary: MINE } },
+    { type: "reply", message: { kind: "pong", exchange: 42, name: "node-a", address: "a", instance: instanceOf("a"), summary: MINE } },
   ]);
 });
 
@@ -85,7 +95,7 @@ test("answers that are late, doubled, of strangers or to nothing change nothing"
   bench.tick(0);
   t.deepEqual(bench.pong("z", 1), []);
   const { exchange } = bench.membership.find("b")!.ping!;
-  const late: Ping = { kind: "pong", exchange: exchange - 1, name: "b", address: "b", summary: MINE };
+  const late: Ping = { kind: "pong", exchange: exchange - 1, name: "b", address: "b", instance: instanceOf("b"), summary: MINE };
   t.deepEqual(bench.pinger.onPong("b", late, MINE, at(2)).outputs, []);
   t.is(bench.membership.find("b")!.status, "unknown");
   bench.pong("b", 3);

@@ -72,7 +72,12 @@ export type TestReplicaOptions = Partial<ReplicaOptions>;
 
 export async function createTestReplica(name: string, options: TestReplicaOptions = {}): Promise<Replica> {
   const { store } = await openTestStore(name);
-  return new Replica(store, { ...REPLICA_DEFAULTS, jitterMs: 0, peers: [], name, address: name, ...options }, createRandom(1), at(0));
+  return new Replica(
+    store,
+    { ...REPLICA_DEFAULTS, jitterMs: 0, peers: [], name, address: name, ...options },
+    createRandom(name.charCodeAt(0)),
+    at(0),
+  );
 }
 
 export interface TestNode {
@@ -99,7 +104,7 @@ export async function createTestNode(name: string, options: TestNodeOptions = {}
   const replica = new Replica(
     store,
     { ...REPLICA_DEFAULTS, jitterMs: 0, peers: [], name, address: name, ...rest },
-    createRandom(1),
+    createRandom(name.charCodeAt(0)),
     clock.now(),
   );
   const [sent, events, changed, failures]: [TestNode["sent"], ReplicaEvent[], string[], Error[]] = [[], [], [], []];

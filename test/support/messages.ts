@@ -60,7 +60,7 @@ const entries = fc.array(entry, { maxLength: 5 });
 const exchange = fc.nat({ max: 0xffff_ffff });
 
 export const anyMessage: fc.Arbitrary<Message> = fc.oneof(
-  record({ kind: fc.constantFrom("ping" as const, "pong" as const), exchange, name, address: name, summary }),
+  record({ kind: fc.constantFrom("ping" as const, "pong" as const), exchange, name, address: name, instance: chars(8), summary }),
   record({ kind: fc.constant("push" as const), exchange, entries, context: anyContext }),
   record({ kind: fc.constant("push-ack" as const), exchange, accepted: fc.boolean() }),
   record({ kind: fc.constant("repair-request" as const), exchange, seen: anyContext, bytesMax: fc.nat({ max: 1 << 20 }) }),

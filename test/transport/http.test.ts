@@ -8,7 +8,7 @@ import { createHttpTransport, type HttpTransport } from "../../lib/transport/htt
 import { freePorts, pause } from "../support/nodes.ts";
 
 const summary = { root: "r".repeat(16), dotRoot: "d".repeat(16), count: 1, context: "c".repeat(8) };
-const ping: Ping = { kind: "ping", exchange: 7, name: "a", address: "http://localhost:1", summary };
+const ping: Ping = { kind: "ping", exchange: 7, name: "a", address: "http://localhost:1", instance: "aaaaaaaa", summary };
 const pong: Ping = { ...ping, kind: "pong", name: "b" };
 const ack: Message = { kind: "push-ack", exchange: 8, accepted: true };
 
