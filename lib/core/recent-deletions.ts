@@ -4,35 +4,35 @@
  * It is not needed to be right, and a restart forgets it. A deletion that is not in here shows when digests are compared after the
  * repair, and costs a full push instead of a line.
  */
-import { dotKey, type Dot, type DotKey } from "./dot.ts";
+import type { Dot } from "./dot.ts";
 import type { EntryKey } from "./layout.ts";
+import { Ring } from "./ring.ts";
 
 /** Some 2 MB of keys. */
 export const RECENT_DELETIONS_MAX = 16_384;
 
+export interface RecentDeletion {
+  readonly dot: Dot;
+  readonly key: EntryKey;
+}
+
 export class RecentDeletions {
-  readonly #max: number;
-  readonly #keys = new Map<DotKey, EntryKey>();
+  readonly #deletions: Ring<RecentDeletion>;
 
   constructor(max: number) {
-    this.#max = max;
+    this.#deletions = new Ring(max);
   }
 
   get size(): number {
-    return this.#keys.size;
+    return this.#deletions.size;
   }
 
   /** Oldest first. */
-  entries(): IterableIterator<[DotKey, EntryKey]> {
-    return this.#keys.entries();
+  [Symbol.iterator](): Iterator<RecentDeletion> {
+    return this.#deletions[Symbol.iterator]();
   }
 
   add(dot: Dot, key: EntryKey): void {
-    this.#keys.set(dotKey(dot.incarnation, dot.counter), key);
-    if (this.#keys.size <= this.#max) return;
-    for (const oldest of this.#keys.keys()) {
-      this.#keys.delete(oldest);
-      return;
-    }
+    this.#deletions.add({ dot, key });
   }
 }

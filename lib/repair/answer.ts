@@ -111,8 +111,8 @@ class Page {
 function deletionsWithin(store: Store, missing: Context): Map<Incarnation, Due[]> {
   const found = new Map<Incarnation, Due[]>();
   if (missing.isEmpty) return found;
-  for (const [deletion, key] of store.recentDeletions.entries()) {
-    const { incarnation, counter } = dotOfKey(deletion);
+  for (const { dot, key } of store.recentDeletions) {
+    const { incarnation, counter } = dot;
     if (!missing.hasCounter(incarnation, counter)) continue;
     // A cached dot that is live again under the index is no deletion; the index sends it.
     if (store.reader.get(indexAt(incarnation, counter)) !== undefined) continue;

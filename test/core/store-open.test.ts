@@ -181,6 +181,18 @@ test("a rebuild that is interrupted at any batch is begun again at the next open
   t.true(interrupted >= 4, `${interrupted} batches`);
 });
 
+test("a rebuild that is interrupted is begun again also where the store is too large to be compared at the open", async (t) => {
+  const side = await openTestStore("a");
+  for (let i = 0; i <= AUDIT_AT_OPEN_MAX; i++) side.store.put(`key${i}`, json("1"), NOW);
+  await side.persist();
+  const otherCluster = { ...side.store.options, digestKey: OTHER_KEY };
+  await t.throwsAsync(openStore(failingAfter(side.storage, 2), otherCluster), { code: "storage-failed" });
+  const again = await side.reopen();
+  t.is(again.rebuilt, "its own record is missing");
+  t.deepEqual(contradictions(again.store), []);
+  t.is(again.store.count, AUDIT_AT_OPEN_MAX + 1);
+});
+
 test("a record whose checksum does not match is damage, not a reason to rebuild without it", async (t) => {
   const side = await createFilled();
   for (const key of [META, entryAt("k"), contextAt(side.store.incarnation!)]) {

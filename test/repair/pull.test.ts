@@ -159,6 +159,21 @@ test("when both have forgotten their deletions, neither waits for the other for 
   t.deepEqual(stateOf(a), stateOf(b));
 });
 
+test("what we supersede or delete while the pages of a full push come is still theirs in the sum", async (t) => {
+  const [a, b] = await createPair(FORGETFUL);
+  fill(b, "k", 10);
+  const pull = new Pull(a, "full", { ...PULL_OPTIONS, answerBytesMax: 1 }, true);
+  let page = 0;
+  const result = run(pull, b, (answer) => {
+    page++;
+    if (page === 5) a.put("k1", json("newer"), NOW);
+    if (page === 6) a.remove("k2", undefined, NOW);
+    return answer;
+  });
+  t.is(result, "joined");
+  t.deepEqual([textsOf(a, "k1"), textsOf(a, "k2"), a.count], [["newer"], [], 9]);
+});
+
 test("what we have and the peer has never seen is not dropped by a full push", async (t) => {
   const [a, b] = await createPair(FORGETFUL);
   fill(b, "k", 4);

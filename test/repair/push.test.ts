@@ -62,8 +62,12 @@ test("the context of a batch does not grow with later writes, and is a lower bou
   const push = queue.next(store, createExchanges(), 0)!;
   t.is(push.context.exceptionCount, 16);
   t.true(store.context.covers(push.context));
-  store.put("k", json("2"), NOW);
-  t.is(push.context.highest(store.incarnation!), 1);
+  const plain = (await openTestStore("b")).store;
+  put(plain, queue, "l", "1");
+  queue.finish(1);
+  const next = queue.next(plain, createExchanges(), 0)!;
+  for (const one of [store, plain]) one.put("k", json("2"), NOW);
+  t.deepEqual([push.context.highest(store.incarnation!), next.context.highest(plain.incarnation!)], [1, 1]);
 });
 
 test("one batch is under way at a time; the next goes when it was answered or given up", async (t) => {
