@@ -1,27 +1,28 @@
 /**
- * The changes of one turn, laid over the durable storage: the replica must see its own writes within the turn, and nobody else may
- * see them before the batch is durable. `take` hands out the batch; `settle` forgets it once the storage shows it.
+ * The changes that the durable storage does not show yet, laid over it: the replica must see its own writes, and nobody else may see
+ * them before they are durable. There are two layers, because a turn takes inputs while the batch of the one before is on its
+ * way: `take` hands out the upper layer as a batch and puts it below, `settle` forgets the lower one once the storage shows it.
  */
+import { assert } from "./errors.ts";
 import type { StorageChange, StorageKey, StoragePage, StorageReader } from "./ports.ts";
+
+type Layer = Map<StorageKey, Uint8Array | undefined>;
 
 export class Overlay implements StorageReader {
   readonly #below: StorageReader;
-  readonly #pending = new Map<StorageKey, Uint8Array | undefined>();
-  /** The pending keys in order, made when a range is read and dropped when a key is added. */
+  #pending: Layer = new Map();
+  /** The batch on its way. */
+  #writing: Layer = new Map();
+  /** The keys of both in order, made when a range is read and dropped when a key is added. */
   #sorted: StorageKey[] | undefined;
 
   constructor(below: StorageReader) {
     this.#below = below;
   }
 
-  get size(): number {
-    return this.#pending.size;
-  }
-
   get(key: StorageKey): Uint8Array | undefined {
-    const pending = this.#pending.get(key);
-    if (pending !== undefined || this.#pending.has(key)) return pending;
-    return this.#below.get(key);
+    const layer = this.#layerOf(key);
+    return layer === undefined ? this.#below.get(key) : layer.get(key);
   }
 
   set(key: StorageKey, value: Uint8Array | undefined): void {
@@ -47,27 +48,36 @@ export class Overlay implements StorageReader {
       }
       if (row?.key === key) i++;
       j++;
-      const value = this.#pending.get(key);
+      const value = this.#layerOf(key)?.get(key);
       if (value !== undefined) rows.push({ key, value });
     }
     const more = rows.length > limit || below.more;
     return { rows: rows.slice(0, limit), more };
   }
 
+  /** The batch of the upper layer. The one before has been settled. */
   take(): StorageChange[] {
+    assert(this.#writing.size === 0, "one batch is on its way at a time");
+    this.#writing = this.#pending;
+    this.#pending = new Map();
     const changes: StorageChange[] = [];
-    for (const [key, value] of this.#pending) changes.push({ key, value });
+    for (const [key, value] of this.#writing) changes.push({ key, value });
     return changes;
   }
 
   settle(): void {
-    this.#pending.clear();
+    this.#writing = new Map();
     this.#sorted = undefined;
   }
 
+  #layerOf(key: StorageKey): Layer | undefined {
+    if (this.#pending.has(key)) return this.#pending;
+    return this.#writing.has(key) ? this.#writing : undefined;
+  }
+
   #changedWithin(from: StorageKey, to: StorageKey): StorageKey[] {
-    if (this.#pending.size === 0) return [];
-    this.#sorted ??= [...this.#pending.keys()].sort(byteOrder);
+    if (this.#pending.size === 0 && this.#writing.size === 0) return [];
+    this.#sorted ??= [...new Set([...this.#pending.keys(), ...this.#writing.keys()])].sort(byteOrder);
     return this.#sorted.slice(firstAtOrAfter(this.#sorted, from), firstAtOrAfter(this.#sorted, to));
   }
 }

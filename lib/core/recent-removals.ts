@@ -21,8 +21,6 @@ interface Removal {
 
 export class RecentRemovals {
   readonly #removals: Ring<Removal>;
-  /** How many removals of each key are in here. */
-  readonly #keys = new Map<EntryKey, number>();
 
   constructor(max: number) {
     this.#removals = new Ring(max);
@@ -32,14 +30,15 @@ export class RecentRemovals {
     return this.#removals.size;
   }
 
-  hasKey(key: EntryKey): boolean {
-    return this.#keys.has(key);
+  add(dot: Dot, key: EntryKey, by: readonly Dot[]): void {
+    this.#removals.add({ dot, key, by });
   }
 
-  add(dot: Dot, key: EntryKey, by: readonly Dot[]): void {
-    this.#count(key, 1);
-    const gone = this.#removals.add({ dot, key, by });
-    if (gone !== undefined) this.#count(gone.key, -1);
+  /** The keys of which something was removed. */
+  keys(): Set<EntryKey> {
+    const keys = new Set<EntryKey>();
+    for (const { key } of this.#removals) keys.add(key);
+    return keys;
   }
 
   /** Dots that a peer with this context has seen and whose removal it has not heard of, apart from those of some keys. */
@@ -49,11 +48,5 @@ export class RecentRemovals {
       if (theirs.has(dot) && !except.has(key) && by.some((write) => !theirs.has(write))) unheard.push(dot);
     }
     return unheard;
-  }
-
-  #count(key: EntryKey, change: 1 | -1): void {
-    const count = (this.#keys.get(key) ?? 0) + change;
-    if (count === 0) this.#keys.delete(key);
-    else this.#keys.set(key, count);
   }
 }

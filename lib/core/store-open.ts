@@ -12,15 +12,16 @@ import { Audit } from "./audit.ts";
 import { ByteWriter, decodeSiblings, encodeSiblings, writeRanges } from "./codec.ts";
 import { Context } from "./context.ts";
 import { loadContext } from "./context-record.ts";
-import { contentHash, Digest, dotHash, shortHash } from "./digest.ts";
+import { contentHash, shortHash } from "./digest.ts";
 import { sweepAt } from "./expiry.ts";
-import type { Sibling } from "./entry.ts";
+import type { Sibling, Siblings } from "./entry.ts";
 import { ConcordError } from "./errors.ts";
 import { after, CONTEXT, contextAt, ENTRY, EXPIRY, INDEX, indexAt, META } from "./layout.ts";
-import { decodeMeta, encodeMeta, type Meta } from "./meta.ts";
-import type { Storage, StorageChange } from "./ports.ts";
+import { decodeMeta, encodeMeta, metaOf, type Meta } from "./meta.ts";
+import type { Storage, StorageChange, StorageKey } from "./ports.ts";
 import { Store, type StoreOptions } from "./store.ts";
-import { STAMP_ZERO } from "./time.ts";
+import { Tally } from "./tally.ts";
+import { compareStamps, STAMP_ZERO, type Stamp } from "./time.ts";
 
 /** A store of up to this many siblings is audited while it opens: some 100 ms. */
 export const AUDIT_AT_OPEN_MAX = 20_000;
@@ -69,27 +70,16 @@ function load(storage: Storage, options: StoreOptions): Loaded {
 
 /** In bounded batches, the store's own record last: a crash in between finds it missing and begins again. */
 async function rebuild(storage: Storage, options: StoreOptions): Promise<void> {
-  const stamp = lastStamp(storage);
+  const known = recordedMeta(storage);
   await storage.write([{ key: META, value: undefined }]);
   for (const prefix of [CONTEXT, INDEX, EXPIRY]) await clear(storage, prefix);
-  const sums = { root: new Digest(), dotRoot: new Digest(), count: 0, keyCount: 0, context: new Context() };
+  const sameKey = known?.keyFingerprint === shortHash(options.digestKey, EMPTY);
+  const sums: Sums = { tally: new Tally(options.digestKey), context: new Context(), stamp: known?.stamp ?? STAMP_ZERO };
   let batch: StorageChange[] = [];
   for (let from = ENTRY, more = true; more;) {
     const page = storage.range(from, after(ENTRY), PAGE_ROWS);
     for (const row of page.rows) {
-      const key = row.key.slice(ENTRY.length);
-      const siblings = decodeSiblings(row.value).map((sibling) => rehash(options, key, sibling));
-      batch.push({ key: row.key, value: encodeSiblings(siblings) });
-      for (const sibling of siblings) {
-        const { incarnation, counter } = sibling.dot;
-        sums.root.add(sibling.digest);
-        sums.dotRoot.add(dotHash(options.digestKey, incarnation, counter));
-        sums.context.add(sibling.dot);
-        batch.push({ key: indexAt(incarnation, counter), value: Buffer.from(key, "latin1") });
-        if (sibling.expiresAtMs !== 0) batch.push({ key: sweepAt(sibling, options.name), value: Buffer.from(key, "latin1") });
-      }
-      sums.count += siblings.length;
-      sums.keyCount++;
+      batch.push(...recount(options, row.key, sound(options, row.key, decodeSiblings(row.value), sameKey), sums));
       from = row.key + "\0";
     }
     more = page.more;
@@ -102,23 +92,48 @@ async function rebuild(storage: Storage, options: StoreOptions): Promise<void> {
     writeRanges(writer, sums.context.rangesOf(incarnation));
     batch.push({ key: contextAt(incarnation), value: writer.view() });
   }
-  const { count, keyCount } = sums;
-  const keyFingerprint = shortHash(options.digestKey, EMPTY);
-  const meta: Meta = { root: sums.root.toHash(), dotRoot: sums.dotRoot.toHash(), count, keyCount, stamp, keyFingerprint };
-  await storage.write([...batch, { key: META, value: encodeMeta(meta) }]);
+  await storage.write([...batch, { key: META, value: encodeMeta(metaOf(sums.tally, sums.stamp, options.digestKey)) }]);
 }
 
-function rehash(options: StoreOptions, key: string, sibling: Sibling): Sibling {
-  return { ...sibling, digest: contentHash(options.digestKey, key, sibling.contentType, sibling.value) };
+interface Sums {
+  readonly tally: Tally;
+  readonly context: Context;
+  /** The latest of this node's own: those of others may come from a clock that is far ahead. */
+  stamp: Stamp;
 }
 
-function lastStamp(storage: Storage): Meta["stamp"] {
+/** Adds one key's siblings to the sums, and returns its rows. */
+function recount(options: StoreOptions, at: StorageKey, siblings: Siblings, sums: Sums): StorageChange[] {
+  if (siblings.length === 0) return [{ key: at, value: undefined }];
+  const key = Buffer.from(at.slice(ENTRY.length), "latin1");
+  const rows: StorageChange[] = [{ key: at, value: encodeSiblings(siblings) }];
+  for (const sibling of siblings) {
+    sums.tally.add(sibling);
+    sums.context.add(sibling.dot);
+    if (sibling.writer === options.name && compareStamps(sibling.stamp, sums.stamp) > 0) sums.stamp = sibling.stamp;
+    rows.push({ key: indexAt(sibling.dot.incarnation, sibling.dot.counter), value: key });
+    if (sibling.expiresAtMs !== 0) rows.push({ key: sweepAt(sibling, options.name), value: key });
+  }
+  sums.tally.keyCount++;
+  return rows;
+}
+
+/** The siblings whose content is what their hash says; the others are lost, and peers have them. Under another key all are hashed anew. */
+function sound(options: StoreOptions, at: StorageKey, siblings: Siblings, sameKey: boolean): Siblings {
+  const key = at.slice(ENTRY.length);
+  const hashed = siblings.map((sibling): Sibling => ({
+    ...sibling,
+    digest: contentHash(options.digestKey, key, sibling.contentType, sibling.value),
+  }));
+  return sameKey ? hashed.filter((sibling, i) => sibling.digest === siblings[i]!.digest) : hashed;
+}
+
+function recordedMeta(storage: Storage): Meta | undefined {
   const record = storage.get(META);
-  if (record === undefined) return STAMP_ZERO;
   try {
-    return decodeMeta(record).stamp;
+    return record === undefined ? undefined : decodeMeta(record);
   } catch {
-    return STAMP_ZERO;
+    return undefined;
   }
 }
 

@@ -43,6 +43,8 @@ export class Store {
   readonly tally: Tally;
   /** The same as the storage shows it: without this turn's changes. */
   durable: Totals;
+  /** The same as the batch on its way will leave it. */
+  #written: Totals;
   readonly recentDeletions: RecentDeletions;
   readonly recentRemovals = new RecentRemovals(RECENT_REMOVALS_MAX);
   readonly #overlay: Overlay;
@@ -61,7 +63,7 @@ export class Store {
     this.context = context;
     this.#dots = new DotSource(options.random);
     this.tally = new Tally(options.digestKey, meta);
-    this.durable = this.tally.totals();
+    this.durable = this.#written = this.tally.totals();
     this.recentDeletions = new RecentDeletions(options.recentDeletionsMax);
     this.#stamp = meta?.stamp ?? STAMP_ZERO;
   }
@@ -224,13 +226,14 @@ export class Store {
     this.#overlay.set(META, this.#invalid ? undefined : encodeMeta(metaOf(this.tally, this.#stamp, this.options.digestKey)));
     this.#changedIncarnations.clear();
     this.#changed = false;
+    this.#written = this.tally.totals();
     return this.#overlay.take();
   }
 
   /** The batch is durable: the storage shows it now. */
   settle(): void {
     this.#overlay.settle();
-    this.durable = this.tally.totals();
+    this.durable = this.#written;
   }
 
   /** A new dot, seen together with what its write had seen (rule 2). */

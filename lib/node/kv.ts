@@ -6,6 +6,7 @@ import { decodeSiblings, KEY_BYTES_MAX, NAME_BYTES_MAX } from "../core/codec.ts"
 import { storeHash } from "../core/digest.ts";
 import { isExpired, NO_SIBLINGS, pick, type Sibling, type Siblings } from "../core/entry.ts";
 import { ConcordError } from "../core/errors.ts";
+import { validateJson } from "../core/json.ts";
 import type { Kv, KvEvent, KvListing, KvOperation, KvReceipt, KvValue, NodeStatus } from "../core/kv.ts";
 import { after, ENTRY, entryAt, keyFromBytes, keyToBytes, type EntryKey } from "../core/layout.ts";
 import type { RepairReceipt, ReplicaEvent } from "../core/output.ts";
@@ -22,6 +23,8 @@ export interface KvDeps {
   readonly clock: Clock;
   readonly name: string;
   readonly address: string;
+  /** Hears of what a watcher throws; without it that surfaces as an uncaught error of the program. */
+  readonly onWatcherError?: (error: unknown) => void;
 }
 
 /** The Kv, and what the node's listeners must feed it with. */
@@ -128,7 +131,7 @@ export function createKv(deps: KvDeps): NodeKv {
       const value = shown(key, siblings, nowMs);
       if (value === undefined && pick(before, 0) === undefined) return;
       const event: KvEvent = { kind: value === undefined ? "delete" : "put", key: keyFromBytes(key), value };
-      for (const watcher of watchers) if (key.startsWith(watcher.prefix)) watcher.listener(event);
+      for (const watcher of watchers) if (key.startsWith(watcher.prefix)) call(watcher.listener, event, deps.onWatcherError);
     },
 
     onEvent(event) {
@@ -143,6 +146,7 @@ export function createKv(deps: KvDeps): NodeKv {
     const observed = operation.token === undefined ? seen : decodeToken(digestKey, key, operation.token);
     if (operation.value === undefined) return { key, write: undefined, observed };
     const contentType = operation.contentType ?? "";
+    if (contentType === "") checkJson(operation.value);
     if (Buffer.byteLength(contentType) > NAME_BYTES_MAX)
       throw new ConcordError("invalid", `a content type has ${NAME_BYTES_MAX} bytes at most`);
     return { key, write: { contentType, value: operation.value, expiresAtMs: expiryOf(operation.ttlMs, nowMs), observed } };
@@ -174,4 +178,25 @@ function endOf(start: string): string {
 function viewMember(member: Member): NodeStatus["peers"][number] {
   const { address, name, status, listed, sinceMs, roundTripMs } = member;
   return { address, name, status, listed, sinceMs, roundTripMs, inSync: member.summary === undefined ? undefined : member.differed === 0 };
+}
+
+/** A watcher that throws is its program's bug, and is reported as one; the node, in the middle of its turn, goes on. */
+function call(listener: (event: KvEvent) => void, event: KvEvent, onError = rethrowLater): void {
+  try {
+    listener(event);
+  } catch (error) {
+    onError(error);
+  }
+}
+
+function rethrowLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}
+
+function checkJson(value: Uint8Array): void {
+  const checked = validateJson(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("utf8"));
+  if (!checked.ok)
+    throw new ConcordError("invalid", `the value is not JSON (${checked.problem}); give its content type when it is something else`);
 }

@@ -71,7 +71,7 @@ class Page {
     return this.#bytesLeft <= 0 || this.#workLeft <= 0;
   }
 
-  /** Sends what is live, or was lately deleted, in from..to; covers as much of it as fits. */
+  /** Sends what is live, or was lately deleted, in from..to; covers as much of it as fits. `deletions` are in order. */
   cover(incarnation: Incarnation, from: number, to: number, deletions: readonly Due[]): void {
     let next = from;
     while (next <= to && !this.isFull) {
@@ -79,7 +79,7 @@ class Page {
       this.#workLeft--;
       const live = rows.map((row) => ({ counter: dotOfKey(dotAtEnd(row.key)).counter, key: keyOfRow(row.value), gone: false }));
       let reached = more ? live[live.length - 1]!.counter : to;
-      const deleted = deletions.filter(({ counter }) => counter >= next && counter <= reached);
+      const deleted = deletions.slice(firstFrom(deletions, next), firstFrom(deletions, reached + 1));
       // In one order, so that a full page ends between two dots: a deleted key may have been written again, with a large value.
       for (const { counter, key, gone } of [...live, ...deleted].sort((a, b) => a.counter - b.counter)) {
         if (this.isFull) {
@@ -120,5 +120,18 @@ function deletionsWithin(store: Store, missing: Context): Map<Incarnation, Due[]
     if (list === undefined) found.set(incarnation, [{ counter, key, gone: true }]);
     else list.push({ counter, key, gone: true });
   }
+  for (const list of found.values()) list.sort((a, b) => a.counter - b.counter);
   return found;
+}
+
+/** The first of these, which are in order, whose counter is not below. */
+function firstFrom(dues: readonly Due[], counter: number): number {
+  let low = 0;
+  let high = dues.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (dues[middle]!.counter < counter) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

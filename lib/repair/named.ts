@@ -18,19 +18,29 @@ export class Named {
   /** By key: dots that they hold and we do not. */
   readonly #superseded = new Map<EntryKey, Dot[]>();
   readonly #stopListening: () => void;
-  /** Keys of which they said what they hold, as far as we removed something of them lately. */
+  /** Keys of which we removed something lately: before the session, or since. */
+  readonly #removedFrom: Set<EntryKey>;
+  /** Those of them of which they said what they hold. */
   readonly #keys = new Set<EntryKey>();
   #merging = false;
 
   constructor(store: Store) {
     this.#store = store;
+    this.#removedFrom = store.recentRemovals.keys();
     this.#stopListening = store.listen((dot, live, key) => {
-      if (!live && !this.#merging && this.dots.has(dot)) this.#superseded.set(key, [...(this.#superseded.get(key) ?? []), dot]);
+      if (!live) this.#removedFrom.add(key);
+      if (!live && !this.#merging && this.dots.has(dot)) this.#supersede(key, dot);
     });
   }
 
   stop(): void {
     this.#stopListening();
+  }
+
+  /** We removed what they had named: counted here, and not once more as unheard. */
+  #supersede(key: EntryKey, dot: Dot): void {
+    this.#superseded.set(key, [...(this.#superseded.get(key) ?? []), dot]);
+    this.#keys.add(key);
   }
 
   /** Merges one of their entries. It holds the key's whole live set, so it replaces what they said of the key before. */
@@ -41,7 +51,7 @@ export class Named {
       const theirs = entry.record.length === 0 ? [] : dotsOf(decodeSiblings(entry.record));
       const ours = dotsOf(outcome.after);
       for (const dot of theirs) this.dots.add(dot);
-      if (this.#store.recentRemovals.hasKey(entry.key)) this.#keys.add(entry.key);
+      if (this.#removedFrom.has(entry.key)) this.#keys.add(entry.key);
       const superseded = theirs.filter((dot) => !includesDot(ours, dot));
       if (superseded.length > 0) this.#superseded.set(entry.key, superseded);
       else this.#superseded.delete(entry.key);

@@ -15,7 +15,8 @@
 import { Context } from "../core/context.ts";
 import type { MergeOutcome } from "../core/change.ts";
 import type { Dot } from "../core/dot.ts";
-import type { RepairAnswer, RepairRequest } from "../core/message.ts";
+import { ConcordError } from "../core/errors.ts";
+import type { RepairAnswer, RepairRequest, WireEntry } from "../core/message.ts";
 import type { Store } from "../core/store.ts";
 import { Named } from "./named.ts";
 import { Verification } from "./verification.ts";
@@ -47,6 +48,8 @@ const DROPS_PER_STEP = 512;
 
 export class Pull {
   readonly counts: PullCounts;
+  /** Why there was no room for an entry of theirs; undefined while there was. */
+  refused: string | undefined;
   readonly #store: Store;
   readonly #options: PullOptions;
   readonly #patient: boolean;
@@ -79,15 +82,17 @@ export class Pull {
   }
 
   /**
-   * Merges an answer; what changed is added to `merged`, also when it throws what Store.merge throws. Afterwards either `isBusy` or
+   * Merges an answer; what changed is added to `merged`, also when it throws `malformed`. Afterwards the session is over, or `isBusy`, or
    * another `request` is due.
    */
-  onAnswer(answer: RepairAnswer, nowMs: number, merged: MergeOutcome[]): undefined {
+  onAnswer(answer: RepairAnswer, nowMs: number, merged: MergeOutcome[]): PullResult | undefined {
     for (const entry of answer.entries) {
       this.counts.entriesIn++;
       this.counts.bytesIn += entry.key.length + entry.record.length;
-      merged.push(this.#named.merge(entry, answer.context, nowMs));
+      this.#merge(entry, answer.context, nowMs, merged);
     }
+    // Without the refused entries nothing can be verified, but those after them are here.
+    if (!answer.more && this.refused !== undefined) return "differs";
     if (answer.more) {
       this.#seen.join(answer.covered);
     } else {
@@ -118,6 +123,16 @@ export class Pull {
   stop(): void {
     this.#named.stop();
     this.#verification?.stop();
+  }
+
+  /** One entry that there is no room for must not keep the others out. A peer that sends what is malformed is not listened to further. */
+  #merge(entry: WireEntry, theirs: Context, nowMs: number, merged: MergeOutcome[]): void {
+    try {
+      merged.push(this.#named.merge(entry, theirs, nowMs));
+    } catch (error) {
+      if (!(error instanceof ConcordError) || error.code !== "overloaded") throw error;
+      this.refused ??= error.message;
+    }
   }
 
   #becomeFull(): void {

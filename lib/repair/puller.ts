@@ -151,13 +151,14 @@ export class Puller {
   #end(result: RepairReceipt["result"], now: Now): Output[] {
     const { peer, pull, startedMs } = this.#session!;
     pull.stop();
+    const refused: Output[] = pull.refused === undefined ? [] : [{ type: "event", event: { kind: "refused", peer, why: pull.refused } }];
     this.#session = undefined;
     if (result === "behind") this.#behind.set(peer, (this.#behind.get(peer) ?? 0) + 1);
     else this.#behind.delete(peer);
     if (result === "joined" || result === "behind") this.#failures.delete(peer);
     else this.#failures.set(peer, (this.#failures.get(peer) ?? 0) + 1);
     const receipt: RepairReceipt = { peer, ...pull.counts, result, tookMs: now.monotonicMs - startedMs };
-    return [{ type: "event", event: { kind: "repair-ended", receipt } }];
+    return [...refused, { type: "event", event: { kind: "repair-ended", receipt } }];
   }
 }
 

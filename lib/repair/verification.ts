@@ -43,6 +43,9 @@ export class Verification {
   readonly #rest: Digest;
   #restCount: number;
   readonly #drops: Dot[] = [];
+  readonly #root: string;
+  /** So far, neither side holds a dot that the other does not. */
+  #sameDots: boolean;
   readonly #stopListening: () => void;
 
   /** `full`: everything that they hold was named. */
@@ -52,8 +55,11 @@ export class Verification {
     this.#summary = summary;
     this.#rest = store.dotRoot.clone();
     this.#restCount = store.count;
+    this.#root = store.root.toHash();
     // After a full push there is nothing that they did not mention.
-    for (const dot of [...named.superseded(), ...(full ? [] : named.unheard(theirs))]) {
+    const onlyTheirs = [...named.superseded(), ...(full ? [] : named.unheard(theirs))];
+    this.#sameDots = onlyTheirs.length === 0;
+    for (const dot of onlyTheirs) {
       this.#rest.add(dotHash(store.options.digestKey, dot.incarnation, dot.counter));
       this.#restCount++;
     }
@@ -97,12 +103,17 @@ export class Verification {
   #count(dot: Dot, live: boolean): void {
     this.#rest.subtract(dotHash(this.#store.options.digestKey, dot.incarnation, dot.counter));
     this.#restCount--;
+    this.#sameDots = false;
     if (live && this.#theirs.has(dot)) this.#drops.push(dot);
   }
 
   #verdict(): Verdict {
     this.stop();
-    const verified = this.#restCount === this.#summary.count && this.#rest.toHash() === this.#summary.dotRoot;
-    return verified ? { verified, drops: this.#drops } : { verified, peerBehind: !this.#theirs.covers(this.#toWalk) };
+    if (this.#restCount !== this.#summary.count || this.#rest.toHash() !== this.#summary.dotRoot) {
+      return { verified: false, peerBehind: !this.#theirs.covers(this.#toWalk) };
+    }
+    // The same dots with other contents: a peer is broken, or this store is. Nothing is missing, but something is wrong.
+    if (this.#sameDots && this.#root !== this.#summary.root) return { verified: false, peerBehind: false };
+    return { verified: true, drops: this.#drops };
   }
 }

@@ -233,6 +233,27 @@ test("a merge that is refused changes nothing: content that does not match its h
   t.deepEqual(b.takeChanges(), []);
 });
 
+test("what an entry names as gone goes, also when the context that comes with it is too small to say so", async (t) => {
+  const { store } = await openTestStore("a");
+  const { dot } = store.put("k", json("1"), NOW);
+  store.put("k", json("2", { observed: [] }), NOW);
+  store.merge({ key: "k", record: new Uint8Array(), gone: [dot] }, new Context(), NOW);
+  t.deepEqual(textsOf(store, "k"), ["2"]);
+  t.deepEqual(contradictions(store), []);
+});
+
+test("the clock follows the stamps that are merged, and never runs backwards by them", async (t) => {
+  const [a, b] = [(await openTestStore("a")).store, (await openTestStore("b")).store];
+  a.put("late", json("1"), NOW + 5000);
+  b.put("early", json("1"), NOW);
+  b.merge(a.wireEntry("late", []), a.context, NOW);
+  b.put("k", json("1"), NOW);
+  t.deepEqual(b.read("k")[0]!.stamp, { ms: NOW + 5000, tick: 1 });
+  b.merge({ ...b.wireEntry("early", []), gone: dots("gggggggg", 1) }, new Context(), NOW);
+  b.put("k", json("2"), NOW);
+  t.deepEqual(b.read("k")[0]!.stamp, { ms: NOW + 5000, tick: 2 });
+});
+
 test("a merge that brings nothing new says so, and writes nothing", async (t) => {
   const [a, b] = [await openTestStore("a"), await openTestStore("b")];
   a.store.put("k", json("1"), NOW);

@@ -8,8 +8,13 @@ import { createClock, START_MS } from "../support/chance.ts";
 import { createCluster, createHeldStorage, createTestNode, quiet } from "../support/driven-nodes.ts";
 import { holdsAsync } from "../support/property.ts";
 
-const put = (key: string, text: string, more: Partial<KvOperation> = {}): KvOperation => ({ key, value: Buffer.from(text), ...more });
-const textOf = (value: KvValue | undefined): string | undefined => (value === undefined ? undefined : Buffer.from(value.value).toString());
+const put = (key: string, text: string, more: Partial<KvOperation> = {}): KvOperation => ({ key, value: Buffer.from(/^[a-z]+$/.test(text) ? JSON.stringify(text) : text), ...more }); // prettier-ignore
+const textOf = (value: KvValue | undefined): string | undefined =>
+  value === undefined
+    ? undefined
+    : Buffer.from(value.value)
+        .toString()
+        .replace(/^"([a-z]+)"$/, "$1");
 const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 test("a value comes back as it was written, with who wrote it, when, and as what", async (t) => {
@@ -224,4 +229,30 @@ test("the status: what is held, who is there, whether it is the same, and what t
   t.like(b.status().lastRepair, { peer: "a", result: "joined", entriesIn: 2 });
   await nodes[1]!.node.stop();
   t.is(b.status().stopped, "the node is stopping");
+});
+
+test("text that is no JSON is refused where it is said to be JSON, and the node goes on", async (t) => {
+  const { kv } = await createTestNode("a");
+  await t.throwsAsync(kv.write([{ key: "k", value: Buffer.from('{"a') }]), { code: "invalid", message: /not JSON .* content type/ });
+  await kv.write([{ key: "k", value: Buffer.from('{"a'), contentType: "text/plain" }]);
+  t.is(kv.get("k")?.contentType, "text/plain");
+});
+
+test("a watcher that throws is reported, and neither the write nor the other watchers suffer", async (t) => {
+  const errors: unknown[] = [];
+  const { kv } = await createTestNode("a", { onWatcherError: (error) => errors.push(error) });
+  const heard: string[] = [];
+  kv.watch("", () => {
+    throw new Error("a bug of the program");
+  });
+  kv.watch("", ({ key }) => heard.push(key));
+  await kv.write([put("k", "1")]);
+  await kv.write([put("l", "1")]);
+  t.deepEqual(
+    [heard, errors.map((error) => (error as Error).message)],
+    [
+      ["k", "l"],
+      ["a bug of the program", "a bug of the program"],
+    ],
+  );
 });

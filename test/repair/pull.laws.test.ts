@@ -9,10 +9,10 @@ import { holdsAsync } from "../support/property.ts";
 import { World } from "../support/world.ts";
 
 for (const { sides, recentDeletionsMax, numRuns } of [
-  { sides: 2, recentDeletionsMax: 1000, numRuns: 300 },
-  { sides: 2, recentDeletionsMax: 1, numRuns: 300 },
-  { sides: 3, recentDeletionsMax: 1000, numRuns: 150 },
-  { sides: 3, recentDeletionsMax: 1, numRuns: 150 },
+  { sides: 2, recentDeletionsMax: 1000, numRuns: 120 },
+  { sides: 2, recentDeletionsMax: 1, numRuns: 120 },
+  { sides: 3, recentDeletionsMax: 1000, numRuns: 60 },
+  { sides: 3, recentDeletionsMax: 1, numRuns: 60 },
 ]) {
   test(`${sides} stores that remember ${recentDeletionsMax} deletions end equal, and with the truth`, async (t) => {
     await holdsAsync(

@@ -4,7 +4,9 @@
  */
 import test from "ava";
 import type { MergeOutcome } from "../../lib/core/change.ts";
+import { encodeSiblings } from "../../lib/core/codec.ts";
 import { Context } from "../../lib/core/context.ts";
+import { contentHash, DEFAULT_DIGEST_KEY } from "../../lib/core/digest.ts";
 import type { RepairAnswer } from "../../lib/core/message.ts";
 import type { Store } from "../../lib/core/store.ts";
 import { Pull, type PullResult } from "../../lib/repair/pull.ts";
@@ -180,9 +182,10 @@ test("what we have and the peer has never seen is not dropped by a full push", a
   pullToEnd(a, b);
   a.put("mine", json("1"), NOW);
   a.put("k2", json("both", { observed: [] }), NOW);
-  b.remove("k1", undefined, NOW);
+  a.put("k3", json("both", { observed: [] }), NOW);
+  for (const key of ["k1", "k3"]) b.remove(key, undefined, NOW);
   t.is(pullToEnd(a, b, "full"), "joined");
-  t.deepEqual([textsOf(a, "mine"), textsOf(a, "k1"), textsOf(a, "k2").sort()], [["1"], [], ["2", "both"]]);
+  t.deepEqual([textsOf(a, "mine"), textsOf(a, "k1"), textsOf(a, "k2").sort(), textsOf(a, "k3")], [["1"], [], ["2", "both"], ["both"]]);
 });
 
 test("rule 4: a page that lost an entry, or whose sum is forged, is noticed: the context is not joined and nothing is dropped", async (t) => {
@@ -259,4 +262,30 @@ test("many drops go in slices, while writes go on", async (t) => {
   t.deepEqual(textsOf(a, "k1050"), ["meanwhile"]);
   t.is(pullToEnd(b, a), "joined");
   t.deepEqual(stateOf(a), stateOf(b));
+});
+
+test("an entry that cannot be taken keeps only itself out: what comes after it arrives, and the session says that it differs", async (t) => {
+  const [a, b] = await createPair();
+  const large = { contentType: "text/plain", value: Buffer.alloc(7 * 1024 * 1024), expiresAtMs: 0 };
+  for (const store of [a, b]) store.put("big", large, NOW);
+  b.put("later", json("1"), NOW);
+  const pull = new Pull(a, "delta", PULL_OPTIONS, true);
+  t.is(run(pull, b), "differs");
+  t.regex(pull.refused ?? "", /14680064 bytes/);
+  t.deepEqual(textsOf(a, "later"), ["1"]);
+  t.false(a.context.covers(b.context));
+});
+
+test("the same write with other contents is healed alike on both sides", async (t) => {
+  const [a, b] = await createPair();
+  a.put("k", json("1"), NOW);
+  t.is(pullToEnd(b, a), "joined");
+  const [sibling] = a.read("k");
+  const digest = contentHash(DEFAULT_DIGEST_KEY, "k", "", Buffer.from("2"));
+  const broken = (await openTestStore("broken")).store;
+  broken.merge({ key: "k", record: encodeSiblings([{ ...sibling!, value: Buffer.from("2"), digest }]), gone: [] }, a.context, NOW);
+  t.true(broken.dotRoot.equals(b.dotRoot) && !broken.root.equals(b.root));
+  const sides: readonly (readonly [Store, Store])[] = [[broken, b], [b, broken]]; // prettier-ignore
+  for (const [asker, peer] of sides) pullToEnd(asker, peer);
+  t.deepEqual(stateOf(broken), stateOf(b));
 });

@@ -96,10 +96,11 @@ export interface TestNodeOptions extends TestReplicaOptions {
   readonly clock?: ManualClock;
   /** Without one, what the node sends goes nowhere. */
   readonly network?: MemoryNetwork;
+  readonly onWatcherError?: (error: unknown) => void;
 }
 
 export async function createTestNode(name: string, options: TestNodeOptions = {}): Promise<TestNode> {
-  const { storage = createMemoryStorage(), clock = createClock(), network, ...rest } = options;
+  const { storage = createMemoryStorage(), clock = createClock(), network, onWatcherError, ...rest } = options;
   const { store } = await openTestStore(name, { storage: storage as MemoryStorage });
   const replica = new Replica(
     store,
@@ -129,7 +130,7 @@ export async function createTestNode(name: string, options: TestNodeOptions = {}
       onFailure: (error) => failures.push(error),
     },
   );
-  const kv: NodeKv = createKv({ node, storage, clock, name, address: name });
+  const kv: NodeKv = createKv({ node, storage, clock, name, address: name, ...(onWatcherError === undefined ? {} : { onWatcherError }) });
   network?.attach(name, node);
   return { node, kv, storage, sent, events, changed, failures };
 }
