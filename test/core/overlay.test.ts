@@ -112,12 +112,12 @@ test("take hands out the last change of each key; settle forgets them when the s
 test("while a batch is on its way the next one gathers above it", async (t) => {
   const storage = createMemoryStorage();
   const overlay = new Overlay(storage);
-  for (const key of ["a", "b", "c"]) overlay.set(key, Buffer.from("1"));
+  for (const one of ["a", "b", "c"]) overlay.set(one, Buffer.from("1"));
   const first = overlay.take();
   overlay.set("b", Buffer.from("2"));
   overlay.set("c", undefined);
   overlay.set("d", Buffer.from("2"));
-  const rows = () => overlay.range("a", "z", 10).rows.map(({ key, value }) => `${key} ${shown(value)}`);
+  const rows = () => overlay.range("a", "z", 10).rows.map((row) => `${row.key} ${shown(row.value)}`);
   t.deepEqual(rows(), ["a 1", "b 2", "d 2"]);
   t.throws(() => overlay.take(), { message: /one batch is on its way at a time/ });
   await storage.write(first);

@@ -16,25 +16,26 @@ const durability: readonly Mutant[] = [
   {
     name: "acknowledges before the batch is durable",
     file: "lib/node.ts",
-    find: "if (turn.batch.length > 0) {",
-    replace: `if (turn.batch.length > 0) {
-        for (const [output] of turn.outputs) if (output.type === "settle") this.#settle(output.ticket, output.result);`,
+    find: "if (batch.length === 0) return this.#finish(turn);",
+    replace: `if (batch.length === 0) return this.#finish(turn);
+    for (const [output] of turn.outputs) if (output.type === "settle") this.#settle(output.ticket, output.result);`,
   },
   {
     name: "sends before the batch is durable",
     file: "lib/node.ts",
-    find: "if (turn.batch.length > 0) {",
-    replace: `if (turn.batch.length > 0) {
-        for (const [output] of turn.outputs) if (output.type === "send") this.#deps.transport.send(output.to, output.message);`,
+    find: "if (batch.length === 0) return this.#finish(turn);",
+    replace: `if (batch.length === 0) return this.#finish(turn);
+    for (const [output] of turn.outputs) if (output.type === "send") this.#deps.transport.send(output.to, output.message);`,
   },
   {
     name: "goes on after a failed batch",
     file: "lib/node.ts",
     find: "(error: unknown) => this.#fail(error),",
     replace: `() => {
-            this.#carryOut(turn.outputs);
-            this.#turns();
-          },`,
+        this.replica.store.settle();
+        this.#finish(turn);
+        this.#schedule();
+      },`,
   },
   {
     name: "a joined context is not written to the disk",
@@ -60,8 +61,14 @@ const visibility: readonly Mutant[] = [
   {
     name: "a turn does not see its own writes",
     file: "lib/core/overlay.ts",
-    find: "if (pending !== undefined || this.#pending.has(key)) return pending;",
-    replace: "if (pending !== undefined && this.#pending.size === 0) return pending;",
+    find: "if (this.#pending.has(key)) return this.#pending;",
+    replace: "",
+  },
+  {
+    name: "a turn does not see the batch that is on its way",
+    file: "lib/core/overlay.ts",
+    find: "return this.#writing.has(key) ? this.#writing : undefined;",
+    replace: "return undefined;",
   },
   {
     name: "a reader is shown what is not yet durable",
@@ -184,8 +191,8 @@ const repair: readonly Mutant[] = [
   {
     name: "a delta is not verified",
     file: "lib/repair/verification.ts",
-    find: "const verified = this.#restCount === this.#summary.count && this.#rest.toHash() === this.#summary.dotRoot;",
-    replace: "const verified = true as boolean;",
+    find: "#verdict(): Verdict {\n    this.stop();",
+    replace: "#verdict(): Verdict {\n    this.stop();\n    if (this.#drops.length === 0) return { verified: true, drops: [] };",
   },
   {
     name: "a full push removes whatever it did not name",
