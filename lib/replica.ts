@@ -6,12 +6,12 @@
  * outputs out. So the simulator can run thousands of these under any schedule and replay every one.
  */
 import { Audit } from "./core/audit.ts";
-import type { Change, LocalWrite, MergeOutcome } from "./core/change.ts";
+import type { Change, MergeOutcome } from "./core/change.ts";
 import type { Context } from "./core/context.ts";
 import { newIncarnation, type Dot } from "./core/dot.ts";
 import { ConcordError } from "./core/errors.ts";
 import type { EntryKey } from "./core/layout.ts";
-import type { Message, Push, RepairRequest } from "./core/message.ts";
+import type { Message, Push, RepairAnswer, RepairRequest } from "./core/message.ts";
 import type { Output } from "./core/output.ts";
 import type { Now, Random } from "./core/ports.ts";
 import { AUDIT_AT_OPEN_MAX } from "./core/store-open.ts";
@@ -20,7 +20,10 @@ import { createStaticMembership, type Membership } from "./peers/membership.ts";
 import { Pinger, type PingerOptions } from "./peers/pinger.ts";
 import { answerRequest } from "./repair/answer.ts";
 import { Puller, type PullerOptions } from "./repair/puller.ts";
+import { answerSketch } from "./repair/sketch-answer.ts";
+import { Sketches } from "./repair/sketches.ts";
 import { Pusher, type PusherOptions } from "./repair/pusher.ts";
+import type { Input, Operation } from "./replica/input.ts";
 
 export interface ReplicaOptions extends Omit<PingerOptions, "instance">, PullerOptions, PusherOptions {
   /** Addresses of the peers; the node's own may be among them. */
@@ -34,36 +37,14 @@ export interface ReplicaOptions extends Omit<PingerOptions, "instance">, PullerO
 
 export type { Member } from "./peers/member.ts";
 
-export interface Operation {
-  readonly key: EntryKey;
-  /** Undefined deletes. */
-  readonly write: LocalWrite | undefined;
-  /** For a deletion: what the caller had seen; without, what this replica holds now. */
-  readonly observed?: readonly Dot[] | undefined;
-}
-
-export type Input =
-  /** A client's operations: durable together. `copies` nodes are to hold them before the answer. `local`: pushed to nobody. */
-  | {
-      readonly type: "write";
-      readonly ticket: number;
-      readonly operations: readonly Operation[];
-      readonly copies: number;
-      readonly local?: boolean;
-    }
-  | { readonly type: "message"; readonly from: string; readonly message: Message }
-  /** The transport could not reach a peer. */
-  | { readonly type: "unreachable"; readonly to: string; readonly why: string }
-  /** A peer that speaks only the base protocol answered a ping: it is there, and has no summary. */
-  | { readonly type: "base-pong"; readonly from: string }
-  | { readonly type: "tick" }
-  | { readonly type: "continue" };
+export type { Input, Operation } from "./replica/input.ts";
 
 export class Replica {
   readonly store: Store;
   readonly membership: Membership;
   readonly #options: ReplicaOptions;
   readonly #pinger: Pinger;
+  readonly #sketches: Sketches;
   readonly #puller: Puller;
   readonly #pusher: Pusher;
   readonly #toldFarAhead = new Set<string>();
@@ -83,7 +64,8 @@ export class Replica {
     const instance = newIncarnation(random);
     this.membership = createStaticMembership({ self, instance, peers, timeoutMs }, now.wallMs);
     this.#pinger = new Pinger({ ...options, instance }, this.membership, nextExchange);
-    this.#puller = new Puller(store, options, random, nextExchange);
+    this.#sketches = new Sketches(store);
+    this.#puller = new Puller(store, options, random, nextExchange, this.#sketches);
     this.#pusher = new Pusher(store, this.membership, options, nextExchange);
   }
 
@@ -120,6 +102,7 @@ export class Replica {
   }
 
   #onTick(now: Now): Output[] {
+    this.#sketches.step();
     const outputs = this.#onPeers(
       this.#pinger.onTick(() => this.store.summary(), now),
       now,
@@ -224,15 +207,28 @@ export class Replica {
 
   #onRepairRequest(from: string, request: RepairRequest, now: Now): Output[] {
     const outputs = this.#renounceIfSeen(from, request.seen);
-    const answer = answerRequest(this.store, request);
+    const answer = this.#answer(request);
+    if (typeof answer === "string") return [...outputs, { type: "event", event: { kind: "refused", peer: from, why: answer } }];
     outputs.push({ type: "reply", message: answer });
     if (answer.entries.length > 0) {
       const bytes = answer.entries.reduce((sum, entry) => sum + entry.key.length + entry.record.length, 0);
       outputs.push({ type: "event", event: { kind: "repair-answered", peer: from, entries: answer.entries.length, bytes } });
     }
-    // Whoever asks tells what it has seen: when that is more than we have, we are the next to ask.
+    // Whoever asks tells what it has seen: when that is more than we have, we are the next to ask. (A sketch does not tell.)
     if (this.membership.find(from)?.isUp === true && !this.store.context.covers(request.seen)) this.#puller.want(from, false, now);
     return outputs;
+  }
+
+  /** Or why there is none. */
+  #answer(request: RepairRequest): RepairAnswer | string {
+    try {
+      return request.sketch === undefined
+        ? answerRequest(this.store, request)
+        : answerSketch(this.store, this.#sketches, request, request.sketch);
+    } catch (error) {
+      if (error instanceof ConcordError) return error.message;
+      throw error;
+    }
   }
 
   #afterPull(from: string, step: ReturnType<Puller["onContinue"]>, now: Now): Output[] {
@@ -283,5 +279,4 @@ function changed({ key, before, after }: Change): Output {
   return { type: "changed", key, before, after };
 }
 
-/** Peers whose wrong clock was mentioned: more than there are peers, and bounded. */
 const TOLD_MAX = 1024;

@@ -6,10 +6,12 @@
  * there before it allocates, and against a limit before it believes a count: a hostile frame can waste no more memory than its
  * own size. Readers throw ConcordError `malformed`; decodeFrame (frame.ts) and the store are the borders that turn it into a value.
  */
+import { ByteReader, ByteWriter, malformed } from "./bytes.ts";
 import { Context } from "./context.ts";
 import { compareDots, type Dot } from "./dot.ts";
 import type { Sibling, Siblings } from "./entry.ts";
-import { ConcordError } from "./errors.ts";
+
+export { ByteReader, ByteWriter, malformed };
 
 /** Bytes of a key in UTF-8. lmdb takes 1,978; 1,024 leaves room for prefixes and is over any key that a person types. */
 export const KEY_BYTES_MAX = 1024;
@@ -25,168 +27,6 @@ export const RANGES_MAX = 1 << 20;
 
 /** Bytes of a node's name and of a media type. */
 export const NAME_BYTES_MAX = 255;
-
-export class ByteWriter {
-  #bytes: Buffer;
-  #end = 0;
-
-  constructor(sizeHint = 256) {
-    this.#bytes = Buffer.allocUnsafe(sizeHint);
-  }
-
-  get length(): number {
-    return this.#end;
-  }
-
-  /** A view of what was written: valid until the next write. */
-  view(): Buffer {
-    return this.#bytes.subarray(0, this.#end);
-  }
-
-  uint8(value: number): void {
-    this.#reserve(1);
-    this.#bytes[this.#end++] = value;
-  }
-
-  uint32(value: number): void {
-    this.#reserve(4);
-    this.#end = this.#bytes.writeUInt32LE(value, this.#end);
-  }
-
-  uint48(value: number): void {
-    this.#reserve(6);
-    this.#end = this.#bytes.writeUIntLE(value, this.#end, 6);
-  }
-
-  /** Any integer from 0 to 2^53 − 1. */
-  varint(value: number): void {
-    this.#reserve(8);
-    let rest = value;
-    while (rest >= 0x80) {
-      this.#bytes[this.#end++] = (rest % 0x80) | 0x80;
-      rest = Math.floor(rest / 0x80);
-    }
-    this.#bytes[this.#end++] = rest;
-  }
-
-  raw(bytes: Uint8Array): void {
-    this.#reserve(bytes.length);
-    this.#bytes.set(bytes, this.#end);
-    this.#end += bytes.length;
-  }
-
-  bytes(bytes: Uint8Array): void {
-    this.varint(bytes.length);
-    this.raw(bytes);
-  }
-
-  /** A byte string of a known length: no length is written. */
-  fixedChars(chars: string): void {
-    this.#reserve(chars.length);
-    this.#end += this.#bytes.write(chars, this.#end, "latin1");
-  }
-
-  /** A byte string. */
-  chars(chars: string): void {
-    this.varint(chars.length);
-    this.fixedChars(chars);
-  }
-
-  text(text: string): void {
-    if (text === "") this.uint8(0);
-    else this.bytes(Buffer.from(text, "utf8"));
-  }
-
-  #reserve(more: number): void {
-    if (this.#end + more <= this.#bytes.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(2 * this.#bytes.length, this.#end + more));
-    larger.set(this.#bytes.subarray(0, this.#end));
-    this.#bytes = larger;
-  }
-}
-
-export class ByteReader {
-  readonly #bytes: Buffer;
-  #at = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-
-  get left(): number {
-    return this.#bytes.length - this.#at;
-  }
-
-  uint8(): number {
-    this.#need(1);
-    return this.#bytes[this.#at++]!;
-  }
-
-  uint32(): number {
-    this.#need(4);
-    this.#at += 4;
-    return this.#bytes.readUInt32LE(this.#at - 4);
-  }
-
-  uint48(): number {
-    this.#need(6);
-    this.#at += 6;
-    return this.#bytes.readUIntLE(this.#at - 6, 6);
-  }
-
-  varint(max: number): number {
-    let value = 0;
-    for (let scale = 1; scale <= 2 ** 49; scale *= 0x80) {
-      const byte = this.uint8();
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) {
-        if (value > max) throw malformed(`a number of ${value} where ${max} is the most`);
-        if (byte === 0 && scale > 1) throw malformed("a number with leading zeros");
-        return value;
-      }
-    }
-    throw malformed("a number that does not end");
-  }
-
-  raw(length: number): Buffer {
-    this.#need(length);
-    this.#at += length;
-    return this.#bytes.subarray(this.#at - length, this.#at);
-  }
-
-  /** A view of the reader's own bytes. */
-  bytes(max: number): Buffer {
-    return this.raw(this.varint(max));
-  }
-
-  fixedChars(length: number): string {
-    this.#need(length);
-    this.#at += length;
-    return this.#bytes.toString("latin1", this.#at - length, this.#at);
-  }
-
-  chars(max: number): string {
-    return this.fixedChars(this.varint(max));
-  }
-
-  text(bytesMax: number): string {
-    const length = this.varint(bytesMax);
-    if (length === 0) return "";
-    try {
-      return strictUtf8.decode(this.raw(length));
-    } catch {
-      throw malformed("text that is not UTF-8");
-    }
-  }
-
-  end(): void {
-    if (this.left > 0) throw malformed(`${this.left} bytes too many`);
-  }
-
-  #need(length: number): void {
-    if (length > this.left) throw malformed(`${length} bytes wanted where ${this.left} are left`);
-  }
-}
 
 export function writeContext(writer: ByteWriter, context: Context): void {
   writer.varint(context.incarnationCount);
@@ -234,7 +74,7 @@ export function writeDot(writer: ByteWriter, dot: Dot): void {
 }
 
 export function readDot(reader: ByteReader): Dot {
-  const incarnation = reader.fixedChars(8);
+  const incarnation = reader.knownChars(8);
   const counter = reader.uint32();
   if (counter === 0) throw malformed("a dot whose counter is 0");
   return { incarnation, counter };
@@ -242,19 +82,19 @@ export function readDot(reader: ByteReader): Dot {
 
 /** A record: what one key holds. At least one sibling. */
 export function encodeSiblings(siblings: Siblings): Buffer {
-  const writer = new ByteWriter(siblings.length === 1 ? 64 + siblings[0]!.value.length : 512);
-  writer.varint(siblings.length);
+  recordWriter.reset();
+  recordWriter.varint(siblings.length);
   for (const sibling of siblings) {
-    writeDot(writer, sibling.dot);
-    writer.uint48(sibling.stamp.ms);
-    writer.varint(sibling.stamp.tick);
-    writer.varint(sibling.expiresAtMs);
-    writer.text(sibling.writer);
-    writer.text(sibling.contentType);
-    writer.fixedChars(sibling.digest);
-    writer.bytes(sibling.value);
+    writeDot(recordWriter, sibling.dot);
+    recordWriter.uint48(sibling.stamp.ms);
+    recordWriter.varint(sibling.stamp.tick);
+    recordWriter.varint(sibling.expiresAtMs);
+    recordWriter.text(sibling.writer);
+    recordWriter.text(sibling.contentType);
+    recordWriter.fixedChars(sibling.digest);
+    recordWriter.bytes(sibling.value);
   }
-  return writer.view();
+  return recordWriter.copy();
 }
 
 /** The siblings' values are views of `record`. Throws `malformed`. */
@@ -283,8 +123,4 @@ function readSibling(reader: ByteReader): Sibling {
   };
 }
 
-export function malformed(what: string): ConcordError {
-  return new ConcordError("malformed", `malformed bytes: ${what}`);
-}
-
-const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const recordWriter = new ByteWriter();

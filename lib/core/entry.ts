@@ -54,6 +54,7 @@ export function write(siblings: Siblings, observed: readonly Dot[], sibling: Sib
 /** The siblings after a deletion that has seen `observed`. */
 export function remove(siblings: Siblings, observed: readonly Dot[]): Siblings {
   if (observed.length === 0 || siblings.length === 0) return siblings;
+  if (siblings.length === 1) return includesDot(observed, siblings[0]!.dot) ? NO_SIBLINGS : siblings;
   return siblings.filter((sibling) => !includesDot(observed, sibling.dot));
 }
 
@@ -108,6 +109,7 @@ function sameEverywhere(mine: Sibling, theirs: Sibling): Sibling {
 }
 
 function insert(siblings: Siblings, sibling: Sibling): Siblings {
+  if (siblings.length === 0) return [sibling];
   const at = siblings.findIndex((other) => compareDots(other.dot, sibling.dot) > 0);
   if (at === -1) return [...siblings, sibling];
   return [...siblings.slice(0, at), sibling, ...siblings.slice(at)];

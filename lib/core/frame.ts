@@ -6,8 +6,9 @@
  */
 import { crc32 } from "node:zlib";
 import { ByteReader, ByteWriter, KEY_BYTES_MAX, malformed, NAME_BYTES_MAX, readContext, readDot, writeContext, writeDot } from "./codec.ts";
+import type { Dot } from "./dot.ts";
 import { ConcordError } from "./errors.ts";
-import { PROTOCOL_VERSION, type Message, type Ping, type Summary, type WireEntry } from "./message.ts";
+import { PROTOCOL_VERSION, type Message, type Ping, type SketchAsk, type SketchFound, type Summary, type WireEntry } from "./message.ts";
 
 /** A frame of this many bytes or more is refused: one repair answer, its context and one largest value fit with room. */
 export const FRAME_BYTES_MAX = 16 * 1024 * 1024;
@@ -17,6 +18,9 @@ const ENTRIES_MAX = 1 << 20;
 
 /** Gone dots of one entry: a deletion names what it removed. */
 const GONE_MAX = 1 << 16;
+
+/** Cells of a sketch, and so the differences that one can show. */
+const CELLS_MAX = 65_536;
 
 const ADDRESS_BYTES_MAX = 1024;
 const MAGIC = 0xc0;
@@ -76,9 +80,11 @@ function writeBody(writer: ByteWriter, message: Message): void {
       return writer.uint8(message.accepted ? 1 : 0);
     case "repair-request":
       writer.varint(message.bytesMax);
+      writeSketchAsk(writer, message.sketch);
       return writeContext(writer, message.seen);
     case "repair-answer":
       writer.uint8(message.more ? 1 : 0);
+      writeSketchFound(writer, message.sketched);
       writeSummary(writer, message.summary);
       writeContext(writer, message.context);
       writeContext(writer, message.covered);
@@ -96,12 +102,13 @@ function readBody(reader: ByteReader, kind: Message["kind"], exchange: number): 
     case "push-ack":
       return { kind, exchange, accepted: readFlag(reader) };
     case "repair-request":
-      return { kind, exchange, bytesMax: reader.varint(FRAME_BYTES_MAX), seen: readContext(reader) };
+      return { kind, exchange, bytesMax: reader.varint(FRAME_BYTES_MAX), ...readSketchAsk(reader), seen: readContext(reader) };
     case "repair-answer":
       return {
         kind,
         exchange,
         more: readFlag(reader),
+        ...readSketchFound(reader),
         summary: readSummary(reader),
         context: readContext(reader),
         covered: readContext(reader),
@@ -114,6 +121,43 @@ function readPing(reader: ByteReader, kind: Ping["kind"], exchange: number): Pin
   const name = reader.text(NAME_BYTES_MAX);
   const address = reader.text(ADDRESS_BYTES_MAX);
   return { kind, exchange, name, address, instance: reader.fixedChars(8), summary: readSummary(reader) };
+}
+
+function writeSketchAsk(writer: ByteWriter, ask: SketchAsk | undefined): void {
+  writer.uint8(ask === undefined ? 0 : 1);
+  if (ask === undefined) return;
+  writer.varint(ask.count);
+  writer.bytes(ask.cells);
+}
+
+function readSketchAsk(reader: ByteReader): { readonly sketch?: SketchAsk } {
+  if (!readFlag(reader)) return {};
+  return { sketch: { count: reader.varint(Number.MAX_SAFE_INTEGER), cells: reader.bytes(reader.left) } };
+}
+
+function writeSketchFound(writer: ByteWriter, found: SketchFound | undefined): void {
+  writer.uint8(found === undefined ? 0 : 1);
+  if (found === undefined) return;
+  writer.uint8(found.decoded ? 1 : 0);
+  writer.varint(found.cellsWanted);
+  for (const dots of [found.missing, found.drops]) {
+    writer.varint(dots.length);
+    for (const dot of dots) writeDot(writer, dot);
+  }
+}
+
+function readSketchFound(reader: ByteReader): { readonly sketched?: SketchFound } {
+  if (!readFlag(reader)) return {};
+  const decoded = readFlag(reader);
+  const cellsWanted = reader.varint(CELLS_MAX);
+  return { sketched: { decoded, cellsWanted, missing: readDots(reader, CELLS_MAX), drops: readDots(reader, CELLS_MAX) } };
+}
+
+function readDots(reader: ByteReader, max: number): Dot[] {
+  const count = reader.varint(Math.min(max, reader.left));
+  const dots: Dot[] = [];
+  for (let i = 0; i < count; i++) dots.push(readDot(reader));
+  return dots;
 }
 
 function writeSummary(writer: ByteWriter, summary: Summary): void {
@@ -148,9 +192,7 @@ function readEntries(reader: ByteReader): WireEntry[] {
   for (let i = 0; i < count; i++) {
     const key = reader.chars(KEY_BYTES_MAX);
     if (key === "") throw malformed("an empty key");
-    const goneCount = reader.varint(Math.min(GONE_MAX, reader.left));
-    const gone = [];
-    for (let j = 0; j < goneCount; j++) gone.push(readDot(reader));
+    const gone = readDots(reader, GONE_MAX);
     entries.push({ key, gone, record: reader.bytes(reader.left) });
   }
   return entries;

@@ -69,6 +69,26 @@ export interface RepairRequest {
   readonly seen: Context;
   /** About how many bytes of entries the asker wants in one answer. */
   readonly bytesMax: number;
+  /** Instead of what it has seen: a sketch of what it holds. */
+  readonly sketch?: SketchAsk | undefined;
+}
+
+export interface SketchAsk {
+  /** The cells, encoded. */
+  readonly cells: Uint8Array;
+  /** Live siblings that the asker holds. */
+  readonly count: number;
+}
+
+/** What the answerer's sketch, less the asker's, showed. */
+export interface SketchFound {
+  readonly decoded: boolean;
+  /** When it did not decode: cells that may, or 0 when a full push is the better way. */
+  readonly cellsWanted: number;
+  /** Dots that the answerer holds and the asker does not, when their entries are too much for this answer. */
+  readonly missing: readonly Dot[];
+  /** Dots that the asker holds and the answerer has seen superseded. */
+  readonly drops: readonly Dot[];
 }
 
 export interface RepairAnswer {
@@ -82,6 +102,8 @@ export interface RepairAnswer {
   /** All that the answerer has seen; a lower bound while `more`. Joined only after the last answer, and verified. */
   readonly context: Context;
   readonly summary: Summary;
+  /** The answer to a sketch. */
+  readonly sketched?: SketchFound | undefined;
 }
 
 export type Message = Ping | Push | PushAck | RepairRequest | RepairAnswer;

@@ -33,7 +33,7 @@ export type WriteResult =
 
 export interface RepairReceipt {
   readonly peer: string;
-  readonly kind: "delta" | "full";
+  readonly kind: "delta" | "sketch" | "full";
   readonly result: "joined" | "behind" | "differs" | "too-many-drops" | "interrupted";
   readonly requests: number;
   readonly entriesIn: number;

@@ -6,7 +6,8 @@
 import { assert } from "./errors.ts";
 import type { StorageChange, StorageKey, StoragePage, StorageReader } from "./ports.ts";
 
-type Layer = Map<StorageKey, Uint8Array | undefined>;
+/** Null where the key is removed: one lookup tells this from a key that did not change. */
+type Layer = Map<StorageKey, Uint8Array | null>;
 
 export class Overlay implements StorageReader {
   readonly #below: StorageReader;
@@ -21,13 +22,13 @@ export class Overlay implements StorageReader {
   }
 
   get(key: StorageKey): Uint8Array | undefined {
-    const layer = this.#layerOf(key);
-    return layer === undefined ? this.#below.get(key) : layer.get(key);
+    const changed = this.#changed(key);
+    return changed === undefined ? this.#below.get(key) : (changed ?? undefined);
   }
 
   set(key: StorageKey, value: Uint8Array | undefined): void {
     if (this.#sorted !== undefined && !this.#pending.has(key)) this.#sorted = undefined;
-    this.#pending.set(key, value);
+    this.#pending.set(key, value ?? null);
   }
 
   range(from: StorageKey, to: StorageKey, limit: number): StoragePage {
@@ -48,8 +49,8 @@ export class Overlay implements StorageReader {
       }
       if (row?.key === key) i++;
       j++;
-      const value = this.#layerOf(key)?.get(key);
-      if (value !== undefined) rows.push({ key, value });
+      const value = this.#changed(key);
+      if (value !== undefined && value !== null) rows.push({ key, value });
     }
     const more = rows.length > limit || below.more;
     return { rows: rows.slice(0, limit), more };
@@ -61,7 +62,7 @@ export class Overlay implements StorageReader {
     this.#writing = this.#pending;
     this.#pending = new Map();
     const changes: StorageChange[] = [];
-    for (const [key, value] of this.#writing) changes.push({ key, value });
+    for (const [key, value] of this.#writing) changes.push({ key, value: value ?? undefined });
     return changes;
   }
 
@@ -70,9 +71,10 @@ export class Overlay implements StorageReader {
     this.#sorted = undefined;
   }
 
-  #layerOf(key: StorageKey): Layer | undefined {
-    if (this.#pending.has(key)) return this.#pending;
-    return this.#writing.has(key) ? this.#writing : undefined;
+  #changed(key: StorageKey): Uint8Array | null | undefined {
+    const pending = this.#pending.get(key);
+    if (pending !== undefined) return pending;
+    return this.#writing.size === 0 ? undefined : this.#writing.get(key);
   }
 
   #changedWithin(from: StorageKey, to: StorageKey): StorageKey[] {

@@ -1,5 +1,5 @@
 /** What is known of all live siblings together: two digests and two counts, kept up to date sibling by sibling. */
-import { Digest, dotHash, type DigestKey, type Hash128 } from "./digest.ts";
+import { Digest, DotHasher, type DigestKey, type Hash128 } from "./digest.ts";
 import type { Sibling } from "./entry.ts";
 
 /** What people are told of a store. */
@@ -25,10 +25,10 @@ export class Tally {
   count: number;
   /** Keys that hold at least one. */
   keyCount: number;
-  readonly #digestKey: DigestKey;
+  readonly #hasher: DotHasher;
 
   constructor(digestKey: DigestKey, recorded?: Recorded) {
-    this.#digestKey = digestKey;
+    this.#hasher = new DotHasher(digestKey);
     this.root = recorded === undefined ? new Digest() : Digest.fromHash(recorded.root);
     this.dotRoot = recorded === undefined ? new Digest() : Digest.fromHash(recorded.dotRoot);
     this.count = recorded?.count ?? 0;
@@ -37,13 +37,15 @@ export class Tally {
 
   add(sibling: Sibling): void {
     this.root.add(sibling.digest);
-    this.dotRoot.add(dotHash(this.#digestKey, sibling.dot.incarnation, sibling.dot.counter));
+    this.#hasher.hash(sibling.dot.incarnation, sibling.dot.counter);
+    this.dotRoot.addDot(this.#hasher);
     this.count++;
   }
 
   subtract(sibling: Sibling): void {
     this.root.subtract(sibling.digest);
-    this.dotRoot.subtract(dotHash(this.#digestKey, sibling.dot.incarnation, sibling.dot.counter));
+    this.#hasher.hash(sibling.dot.incarnation, sibling.dot.counter);
+    this.dotRoot.subtractDot(this.#hasher);
     this.count--;
   }
 

@@ -3,11 +3,13 @@
  *
  *   asking ──last answer──► verifying ──digests agree──► dropping ──► done (their context joined)
  *     ▲                         │
- *     └── as a full push ◄──────┘ digests differ
+ *     └──── with a sketch, ◄────┘ digests differ
+ *           then as a full push
  *
  * A delta asks for what we have not seen. When the digests then agree nothing is missing. Otherwise the peer may have dropped something
  * long ago, or merely hold what we superseded and it has not heard of: while it is behind us we let it repair first, though not for
- * ever, because each may be behind the other. A full push asks as if we had seen nothing: whatever they then do not name although they
+ * ever, because each may be behind the other. A sketch tells which dots differ, whatever either side remembers, as long as they are few
+ * for the size of the stores. A full push asks as if we had seen nothing: whatever they then do not name although they
  * have seen it, they dropped, and we drop it too, after the digests agree. Both are the same exchange with another `seen`.
  *
  * Nothing here is durable and nothing has to be: a session that is interrupted leaves merged entries and an unjoined context.
@@ -16,12 +18,14 @@ import { Context } from "../core/context.ts";
 import type { MergeOutcome } from "../core/change.ts";
 import type { Dot } from "../core/dot.ts";
 import { ConcordError } from "../core/errors.ts";
-import type { RepairAnswer, RepairRequest, WireEntry } from "../core/message.ts";
+import type { RepairAnswer, RepairRequest, SketchFound, WireEntry } from "../core/message.ts";
 import type { Store } from "../core/store.ts";
 import { Named } from "./named.ts";
+import { FIRST_CELLS } from "./sketch-answer.ts";
+import type { Sketches } from "./sketches.ts";
 import { Verification } from "./verification.ts";
 
-export type RepairKind = "delta" | "full";
+export type RepairKind = "delta" | "sketch" | "full";
 
 export interface PullOptions {
   /** Bytes of entries that one answer is asked for. */
@@ -43,6 +47,9 @@ export interface PullCounts {
 /** `behind`: their entries are merged, but they must first repair from us before we can tell that nothing is missing. */
 export type PullResult = "joined" | "behind" | "differs" | "too-many-drops";
 
+/** Sketches of one repair; each is sixteen times the one before. */
+const SKETCHES_MAX = 3;
+
 /** Drops of one step. */
 const DROPS_PER_STEP = 512;
 
@@ -53,6 +60,12 @@ export class Pull {
   readonly #store: Store;
   readonly #options: PullOptions;
   readonly #patient: boolean;
+  readonly #sketches: Sketches | undefined;
+  /** The cells of the sketch to ask with; 0 when the next request is an ordinary one. */
+  #cells = 0;
+  #sketchesAsked = 0;
+  /** What a sketch showed that they have superseded. */
+  #toDrop: readonly Dot[] = [];
   /** What we tell them that we have seen: at first our context, then also what their answers covered. */
   #seen: Context;
   #named: Named;
@@ -60,9 +73,10 @@ export class Pull {
   #verification: Verification | undefined;
   #drops: Dot[] | undefined;
 
-  /** `patient`: may end as `behind`. */
-  constructor(store: Store, kind: RepairKind, options: PullOptions, patient: boolean) {
+  /** `patient`: may end as `behind`. Without `sketches` a delta that differs becomes a full push at once. */
+  constructor(store: Store, kind: "delta" | "full", options: PullOptions, patient: boolean, sketches?: Sketches) {
     this.#store = store;
+    this.#sketches = sketches;
     this.#options = options;
     this.#patient = patient;
     this.#seen = store.context.clone();
@@ -78,6 +92,7 @@ export class Pull {
 
   request(exchange: number): RepairRequest {
     this.counts.requests++;
+    if (this.#cells > 0) return this.#sketchRequest(exchange, this.#cells);
     return { kind: "repair-request", exchange, seen: this.#seen, bytesMax: this.#options.answerBytesMax };
   }
 
@@ -91,13 +106,21 @@ export class Pull {
       this.counts.bytesIn += entry.key.length + entry.record.length;
       this.#merge(entry, answer.context, nowMs, merged);
     }
+    if (answer.sketched !== undefined && !this.#takeSketch(answer.sketched, answer.context)) return undefined;
     // Without the refused entries nothing can be verified, but those after them are here.
     if (!answer.more && this.refused !== undefined) return "differs";
     if (answer.more) {
       this.#seen.join(answer.covered);
     } else {
       this.#theirs = answer.context;
-      this.#verification = new Verification(this.#store, answer.context, answer.summary, this.#named, this.counts.kind === "full");
+      this.#verification = new Verification(
+        this.#store,
+        answer.context,
+        answer.summary,
+        this.#named,
+        this.counts.kind === "full",
+        this.#toDrop,
+      );
       this.#named.stop();
     }
   }
@@ -114,7 +137,8 @@ export class Pull {
       return undefined;
     }
     if (this.counts.kind === "full") return "differs";
-    if (verdict.peerBehind && this.#patient) return "behind";
+    if (this.counts.kind === "delta" && verdict.peerBehind && this.#patient) return "behind";
+    if (this.counts.kind === "delta" && this.#sketches?.isReady === true) this.#becomeSketch();
     else this.#becomeFull();
     return undefined;
   }
@@ -135,11 +159,43 @@ export class Pull {
     }
   }
 
+  #becomeSketch(): void {
+    this.#become("sketch");
+    this.#cells = FIRST_CELLS;
+  }
+
   #becomeFull(): void {
-    this.counts.kind = "full";
+    this.#become("full");
     this.#seen = new Context();
+    this.#cells = 0;
+    this.#toDrop = [];
+  }
+
+  #become(kind: RepairKind): void {
+    this.counts.kind = kind;
     this.#named.stop();
     this.#named = new Named(this.#store);
+  }
+
+  #sketchRequest(exchange: number, cells: number): RepairRequest {
+    const sketch = { cells: this.#sketches!.take(cells).encode(), count: this.#store.count };
+    return { kind: "repair-request", exchange, seen: new Context(), bytesMax: this.#options.answerBytesMax, sketch };
+  }
+
+  /** True when the answer that it came with is the last. */
+  #takeSketch(found: SketchFound, theirs: Context): boolean {
+    if (this.#cells === 0) return true;
+    if (!found.decoded) {
+      if (found.cellsWanted > this.#cells && ++this.#sketchesAsked < SKETCHES_MAX) this.#cells = found.cellsWanted;
+      else this.#becomeFull();
+      return false;
+    }
+    this.#cells = 0;
+    this.#toDrop = found.drops;
+    if (found.missing.length === 0) return true;
+    // As if we had seen all of theirs but these: the ordinary exchange then brings them, page by page.
+    this.#seen = theirs.minus(Context.of(found.missing));
+    return false;
   }
 
   #drop(drops: Dot[], merged: MergeOutcome[]): PullResult | undefined {

@@ -10,6 +10,7 @@ import type { RepairAnswer } from "../core/message.ts";
 import type { Output, RepairReceipt } from "../core/output.ts";
 import type { Now, Random } from "../core/ports.ts";
 import type { Store } from "../core/store.ts";
+import type { Sketches } from "./sketches.ts";
 import { Pull, type PullOptions, type PullResult } from "./pull.ts";
 
 export interface PullerOptions extends PullOptions {
@@ -47,6 +48,7 @@ interface Session {
 
 export class Puller {
   readonly #store: Store;
+  readonly #sketches: Sketches | undefined;
   readonly #options: PullerOptions;
   readonly #random: Random;
   readonly #nextExchange: () => number;
@@ -57,8 +59,9 @@ export class Puller {
   readonly #behind = new Map<string, number>();
   #session: Session | undefined;
 
-  constructor(store: Store, options: PullerOptions, random: Random, nextExchange: () => number) {
+  constructor(store: Store, options: PullerOptions, random: Random, nextExchange: () => number, sketches?: Sketches) {
     this.#store = store;
+    this.#sketches = sketches;
     this.#options = options;
     this.#random = random;
     this.#nextExchange = nextExchange;
@@ -134,7 +137,7 @@ export class Puller {
       if (notBeforeMs > now.monotonicMs) continue;
       this.#wanted.delete(peer);
       const patient = (this.#behind.get(peer) ?? 0) < BEHIND_MAX;
-      const pull = new Pull(this.#store, this.#store.context.isEmpty ? "full" : "delta", this.#options, patient);
+      const pull = new Pull(this.#store, this.#store.context.isEmpty ? "full" : "delta", this.#options, patient, this.#sketches);
       this.#session = { peer, pull, startedMs: now.monotonicMs, exchange: 0, askedMs: 0, attempts: 0 };
       return [{ type: "event", event: { kind: "repair-started", peer } }, this.#ask(this.#session, now)];
     }

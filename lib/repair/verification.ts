@@ -48,8 +48,8 @@ export class Verification {
   #sameDots: boolean;
   readonly #stopListening: () => void;
 
-  /** `full`: everything that they hold was named. */
-  constructor(store: Store, theirs: Context, summary: Summary, named: Named, full: boolean) {
+  /** `full`: everything that they hold was named. `toDrop`: what a sketch showed that they have superseded. */
+  constructor(store: Store, theirs: Context, summary: Summary, named: Named, full: boolean, toDrop: readonly Dot[] = []) {
     this.#store = store;
     this.#theirs = theirs;
     this.#summary = summary;
@@ -62,6 +62,10 @@ export class Verification {
     for (const dot of onlyTheirs) {
       this.#rest.add(dotHash(store.options.digestKey, dot.incarnation, dot.counter));
       this.#restCount++;
+    }
+    for (const dot of toDrop) {
+      const isHeld = store.reader.get(indexAt(dot.incarnation, dot.counter)) !== undefined;
+      if (isHeld && theirs.has(dot)) this.#count(dot, true);
     }
     this.#toWalk = store.context.minus(full ? named.dots : theirs);
     for (const incarnation of this.#toWalk.incarnations()) {

@@ -20,6 +20,7 @@ const PATHS = [
     "sibling-created",
     "siblings-merged",
     "delta-joined",
+    "sketch-joined",
     "full-joined",
     "repair-many-pages",
     "repair-interrupted",

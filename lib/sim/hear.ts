@@ -27,7 +27,7 @@ export function hear(world: World, name: string, view: View, store: Store, event
 function hearRepair(world: World, name: string, view: View, store: Store, receipt: RepairReceipt): void {
   const { coverage, plan } = world;
   view.checkSeen();
-  if (receipt.result === "joined") coverage.count(receipt.kind === "full" ? "full-joined" : "delta-joined");
+  if (receipt.result === "joined") coverage.count(`${receipt.kind}-joined`);
   if (receipt.result === "differs") coverage.count("repair-differs");
   if (receipt.result === "behind") coverage.count("repair-behind");
   if (receipt.result === "interrupted") coverage.count("repair-interrupted");

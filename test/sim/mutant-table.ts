@@ -61,13 +61,13 @@ const visibility: readonly Mutant[] = [
   {
     name: "a turn does not see its own writes",
     file: "lib/core/overlay.ts",
-    find: "if (this.#pending.has(key)) return this.#pending;",
+    find: "if (pending !== undefined) return pending;",
     replace: "",
   },
   {
     name: "a turn does not see the batch that is on its way",
     file: "lib/core/overlay.ts",
-    find: "return this.#writing.has(key) ? this.#writing : undefined;",
+    find: "return this.#writing.size === 0 ? undefined : this.#writing.get(key);",
     replace: "return undefined;",
   },
   {

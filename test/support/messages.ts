@@ -65,6 +65,28 @@ export const anyMessage: fc.Arbitrary<Message> = fc.oneof(
   record({ kind: fc.constant("push-ack" as const), exchange, accepted: fc.boolean() }),
   record({ kind: fc.constant("repair-request" as const), exchange, seen: anyContext, bytesMax: fc.nat({ max: 1 << 20 }) }),
   record({
+    kind: fc.constant("repair-request" as const),
+    exchange,
+    seen: anyContext,
+    bytesMax: fc.nat({ max: 1 << 20 }),
+    sketch: record({ cells: fc.uint8Array({ maxLength: 60 }), count: fc.nat() }),
+  }),
+  record({
+    kind: fc.constant("repair-answer" as const),
+    exchange,
+    entries,
+    covered: anyContext,
+    more: fc.boolean(),
+    context: anyContext,
+    summary,
+    sketched: record({
+      decoded: fc.boolean(),
+      cellsWanted: fc.nat({ max: 65_536 }),
+      missing: fc.array(anyDot, { maxLength: 3 }),
+      drops: fc.array(anyDot, { maxLength: 3 }),
+    }),
+  }),
+  record({
     kind: fc.constant("repair-answer" as const),
     exchange,
     entries,

@@ -12,7 +12,7 @@ import { decodeFrame, encodeFrame } from "../../lib/core/frame.ts";
 import type { Message, Push, RepairAnswer, RepairRequest } from "../../lib/core/message.ts";
 import type { Store } from "../../lib/core/store.ts";
 import { answerRequest } from "../../lib/repair/answer.ts";
-import { Pull, type PullOptions, type PullResult, type RepairKind } from "../../lib/repair/pull.ts";
+import { Pull, type PullOptions, type PullResult } from "../../lib/repair/pull.ts";
 import { PushQueue } from "../../lib/repair/push.ts";
 import { START_MS } from "./chance.ts";
 import { contradictions, json, liveDots, openTestStore, stateOf, type TestStore } from "./stores.ts";
@@ -108,7 +108,7 @@ export class World {
   }
 
   /** So many steps of a repair: a page or a slice of work each. One that was under way with another peer is given up. */
-  pull(by: number, from: number, steps: number, kind: RepairKind = "delta", patient = true): PullResult | undefined {
+  pull(by: number, from: number, steps: number, kind: "delta" | "full" = "delta", patient = true): PullResult | undefined {
     let session = this.#sessions[by];
     if (session?.from !== from) {
       session?.pull.stop();
@@ -200,7 +200,7 @@ export class World {
 }
 
 /** A whole repair in one go: `by` asks `from`, page by page, and does what follows. */
-export function pullToEnd(by: Store, from: Store, kind: RepairKind = "delta", options = PULL_OPTIONS, patient = true): PullResult {
+export function pullToEnd(by: Store, from: Store, kind: "delta" | "full" = "delta", options = PULL_OPTIONS, patient = true): PullResult {
   const pull = new Pull(by, kind, options, patient);
   for (;;) {
     const result = pull.isBusy ? pull.advance([]) : pull.onAnswer(exchanged(pull.request(1), from), START_MS, []);

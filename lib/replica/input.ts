@@ -1,0 +1,30 @@
+/** What may happen to a replica: clients write, peers speak, time passes. */
+import type { LocalWrite } from "../core/change.ts";
+import type { Dot } from "../core/dot.ts";
+import type { EntryKey } from "../core/layout.ts";
+import type { Message } from "../core/message.ts";
+
+export interface Operation {
+  readonly key: EntryKey;
+  /** Undefined deletes. */
+  readonly write: LocalWrite | undefined;
+  /** For a deletion: what the caller had seen; without, what this replica holds now. */
+  readonly observed?: readonly Dot[] | undefined;
+}
+
+export type Input =
+  /** A client's operations: durable together. `copies` nodes are to hold them before the answer. `local`: pushed to nobody. */
+  | {
+      readonly type: "write";
+      readonly ticket: number;
+      readonly operations: readonly Operation[];
+      readonly copies: number;
+      readonly local?: boolean;
+    }
+  | { readonly type: "message"; readonly from: string; readonly message: Message }
+  /** The transport could not reach a peer. */
+  | { readonly type: "unreachable"; readonly to: string; readonly why: string }
+  /** A peer that speaks only the base protocol answered a ping: it is there, and has no summary. */
+  | { readonly type: "base-pong"; readonly from: string }
+  | { readonly type: "tick" }
+  | { readonly type: "continue" };
