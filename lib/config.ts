@@ -28,6 +28,8 @@ export const REPLICA_DEFAULTS: ReplicaDefaults = {
   sweepMax: 500,
   /** Half a store that vanishes at once is more likely a fault than a wish. */
   dropShareMax: 0.5,
+  /** A record takes some fifty bytes beside its value, so from eighteen entries on a first sketch costs less than they do. */
+  entryBytes: 64,
   /** Below this a share says little. */
   dropsAllowed: 1_000,
 };

@@ -21,6 +21,7 @@ import { ConcordError } from "../core/errors.ts";
 import type { RepairAnswer, RepairRequest, SketchFound, WireEntry } from "../core/message.ts";
 import type { Store } from "../core/store.ts";
 import { Named } from "./named.ts";
+import { CELL_BYTES } from "./sketch.ts";
 import { FIRST_CELLS } from "./sketch-answer.ts";
 import type { Sketches } from "./sketches.ts";
 import { Verification } from "./verification.ts";
@@ -34,6 +35,8 @@ export interface PullOptions {
   readonly dropShareMax: number;
   /** Drops that are always allowed, so that a small store is not bound by a share. */
   readonly dropsAllowed: number;
+  /** What a full push is reckoned to cost for each entry of ours; a sketch that costs more is not tried. */
+  readonly entryBytes: number;
 }
 
 export interface PullCounts {
@@ -138,7 +141,12 @@ export class Pull {
     }
     if (this.counts.kind === "full") return "differs";
     if (this.counts.kind === "delta" && verdict.peerBehind && this.#patient) return "behind";
-    if (this.counts.kind === "delta" && this.#sketches?.isReady === true) this.#becomeSketch();
+    if (
+      this.counts.kind === "delta" &&
+      this.#sketches?.isReady === true &&
+      FIRST_CELLS * CELL_BYTES <= this.#options.entryBytes * this.#store.count
+    )
+      this.#becomeSketch();
     else this.#becomeFull();
     return undefined;
   }

@@ -19,7 +19,7 @@ export const FIRST_CELLS = 96;
 /** How much larger the next sketch is when nothing better is known. */
 const GROWTH = 16;
 
-/** A sketch pays while it is smaller than this for each of our entries: a full push sends entries of at least this size. */
+/** A larger sketch pays while it is smaller than this for each of our entries: a record takes some fifty bytes beside its value. */
 const BYTES_PER_ENTRY = 64;
 
 const NOTHING: Pick<SketchFound, "missing" | "drops"> = { missing: [], drops: [] };

@@ -56,6 +56,8 @@ function generateSettings(prng: Prng, { bulk, breaker }: Workload): Settings {
     pushKeysMax: prng.pick([2, 10_000, 10_000]),
     dropsAllowed: breaker ? 1 : 10_000,
     dropShareMax: breaker ? 0.1 : 0.5,
+    // The stores are small here: in half of the plans a sketch is tried whatever it costs.
+    entryBytes: prng.pick([64, 1_000_000]),
     linkMs: prng.pick([5, 50, 400]),
     diskMs: prng.pick([2, 20, 200]),
     gatherMs: prng.pick([-1, -1, 0, 20]),

@@ -168,8 +168,8 @@ export class Machine implements Receiver {
     if (rebuilt === undefined && fate === "lost-entries") this.#world.fail("loss-unnoticed", `${name} opened a folder that lost entries`);
     const lostSomething = this.disk.damaged;
     this.disk.damaged = false;
-    const { answerBytesMax, pushKeysMax, dropsAllowed, dropShareMax } = this.#world.plan.settings;
-    const limits = { answerBytesMax, pushKeysMax, dropsAllowed, dropShareMax };
+    const { answerBytesMax, pushKeysMax, dropsAllowed, dropShareMax, entryBytes } = this.#world.plan.settings;
+    const limits = { answerBytesMax, pushKeysMax, dropsAllowed, dropShareMax, entryBytes };
     const options = { ...REPLICA_DEFAULTS, ...limits, name, address: name, peers: this.#planned.peers };
     const replica = new Replica(store, options, random, clock.now());
     const view = new View(this.#world, name, clock, store);

@@ -28,6 +28,7 @@ export interface Settings {
   readonly pushKeysMax: number;
   readonly dropsAllowed: number;
   readonly dropShareMax: number;
+  readonly entryBytes: number;
   /** The longest usual delay of a frame. */
   readonly linkMs: number;
   /** The longest usual delay of a batch on its way to the disk. */
