@@ -6,10 +6,10 @@ import type { Now } from "../core/ports.ts";
 /** Pages that a peer asks for within this time belong to one repair of its. */
 const SAME_REPAIR_MS = 10_000;
 
-/** A repair that found nothing to do does not hide one that did. */
-export function worthierRepair(receipt: RepairReceipt, last: RepairReceipt | undefined): RepairReceipt {
+/** A repair that found nothing to do is none worth showing, and does not hide one that did. */
+export function worthierRepair(receipt: RepairReceipt, last: RepairReceipt | undefined): RepairReceipt | undefined {
   const isEmpty = receipt.result === "joined" && receipt.entriesIn === 0 && receipt.dropped === 0;
-  return isEmpty && last !== undefined ? last : receipt;
+  return isEmpty ? last : receipt;
 }
 
 export interface Answered extends RepairSent {

@@ -14,6 +14,8 @@ import type { Store } from "../../lib/core/store.ts";
 import { createKv } from "../../lib/node/kv.ts";
 import { Node } from "../../lib/node.ts";
 import { Replica } from "../../lib/replica.ts";
+import { generatePlan } from "../../lib/sim/generate.ts";
+import { simulate } from "../../lib/sim/simulate.ts";
 import { openLmdbStorage } from "../../lib/storage/lmdb.ts";
 import { createMemoryStorage } from "../../lib/storage/memory.ts";
 import { createMemoryNetwork } from "../../lib/transport/memory.ts";
@@ -35,6 +37,7 @@ export async function run(): Promise<void> {
   digests();
   await onDisk();
   await largeFolder();
+  await simulator();
 }
 
 function openOn(storage: Storage): Promise<{ store: Store }> {
@@ -151,4 +154,12 @@ async function largeFolder(): Promise<void> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function simulator(): Promise<void> {
+  const seeds = 100;
+  const rate = await perSecond(seeds, 3, async () => {
+    for (let seed = 1; seed <= seeds; seed++) await simulate(generatePlan(seed));
+  });
+  line("simulator: whole clusters with their faults", `${Math.round(rate)} seeds/s`);
 }

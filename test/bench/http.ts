@@ -40,7 +40,7 @@ export async function run(): Promise<void> {
     await reads();
     await durableWrites(folder);
     await bulkAndJoin();
-    others(folder);
+    await others(folder);
   } finally {
     for (const child of running) child.kill("SIGKILL");
     await rm(folder, { recursive: true, force: true });
@@ -150,22 +150,44 @@ async function bulkAndJoin(): Promise<void> {
   await stop(source, joiner);
 }
 
-/** Where they are installed: Debian's redis-server. */
-function others(folder: string): void {
+/** Where they are installed: Debian's etcd-server and redis-server. */
+async function others(folder: string): Promise<void> {
+  await etcd(folder);
+  redis(folder);
+}
+
+async function etcd(folder: string): Promise<void> {
+  if (spawnSync("etcd", ["--version"]).status !== 0) return line("etcd, JSON put", "not installed", "apt-get install etcd-server");
+  const url = `http://127.0.0.1:${nextPort++}`;
+  const peer = `http://127.0.0.1:${nextPort++}`;
+  const clients = ["--listen-client-urls", url, "--advertise-client-urls", url];
+  const peers = ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", `default=${peer}`];
+  const child = spawn("etcd", ["--data-dir", join(folder, "etcd"), ...clients, ...peers], { stdio: "ignore" });
+  running.add(child);
+  await until(async () => (await text(`${url}/health`).catch(() => "")).includes("true"), "etcd to be healthy");
+  const base64 = (of: string) => Buffer.from(of).toString("base64");
+  const value = base64(VALUE);
+  const put = (n: number): Call => ({ method: "POST", path: "/v3/kv/put", body: JSON.stringify({ key: base64(`key${n}`), value }) });
+  const { rate, p50, p99 } = await load(url, put);
+  line("etcd, JSON put, one node", `${Math.round(rate).toLocaleString("en")} /s`, `p50 ${p50} ms, p99 ${p99} ms`);
+  await stop({ url, child });
+}
+
+function redis(folder: string): void {
   if (spawnSync("redis-server", ["--version"]).status !== 0)
     return line("redis (appendfsync always)", "not installed", "apt-get install redis-server");
   const port = nextPort++;
-  const redis = spawn("redis-server", ["--port", String(port), "--dir", folder, "--appendonly", "yes", "--appendfsync", "always"], {
+  const child = spawn("redis-server", ["--port", String(port), "--dir", folder, "--appendonly", "yes", "--appendfsync", "always"], {
     stdio: "ignore",
   });
-  running.add(redis);
+  running.add(child);
   const result = spawnSync("sh", ["-c", `sleep 1; redis-benchmark -p ${port} -c 50 -n 50000 -d 80 -t set,get --csv`], { encoding: "utf8" });
   for (const row of result.stdout.split("\n").filter((each) => /^"(SET|GET)"/.test(each))) {
     const [name, rate] = row.replaceAll('"', "").split(",");
     line(`redis ${name} (appendfsync always)`, `${Math.round(Number(rate)).toLocaleString("en")} /s`, "its own protocol, its own client");
   }
-  redis.kill();
-  running.delete(redis);
+  child.kill();
+  running.delete(child);
 }
 
 async function pairs(bare: () => Promise<Figures>, ours: () => Promise<Figures>): Promise<readonly (readonly [Figures, Figures])[]> {
