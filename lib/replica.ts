@@ -111,7 +111,10 @@ export class Replica {
     if (now.monotonicMs - this.#sweptMs < this.#options.sweepEveryMs) return outputs;
     this.#sweptMs = now.monotonicMs;
     const swept = this.store.sweep(now.wallMs, this.#options.sweepMax, now.wallMs);
-    for (const change of swept) outputs.push(...this.#publish(change, undefined));
+    for (const change of swept) {
+      this.#pusher.add(change.key, change.entry.gone, undefined, outputs);
+      outputs.push(changed(change));
+    }
     if (swept.length > 0) outputs.push({ type: "event", event: { kind: "swept", siblings: swept.length } });
     return outputs;
   }
@@ -134,8 +137,8 @@ export class Replica {
       const change = write === undefined ? this.store.remove(key, observed, now.wallMs) : this.store.put(key, write, now.wallMs);
       dots.push(change?.dot);
       if (change === undefined) continue;
-      if (local) outputs.push(changed(change));
-      else outputs.push(...this.#publish(change, copies > 1 ? ticket : undefined));
+      if (!local) this.#pusher.add(change.key, change.entry.gone, copies > 1 ? ticket : undefined, outputs);
+      outputs.push(changed(change));
     }
     const settled = this.#pusher.expect(ticket, dots, copies, now);
     if (settled !== undefined) outputs.push(settled);
@@ -147,22 +150,18 @@ export class Replica {
     const nodes = 1 + this.membership.members().length;
     if (copies > nodes) return new ConcordError("invalid", `${copies} copies were asked for, and this node knows of ${nodes} nodes`);
     try {
-      const added = new Map<EntryKey, Uint8Array[]>();
+      let added: Map<EntryKey, Uint8Array[]> | undefined;
       for (const { key, write } of operations) {
         if (write === undefined) continue;
-        const alongside = write.observed === undefined ? [] : (added.get(key) ?? []);
+        const alongside = write.observed === undefined ? [] : (added?.get(key) ?? []);
         this.store.checkPut(key, write, alongside);
-        if (write.observed !== undefined) added.set(key, [...alongside, write.value]);
+        if (write.observed !== undefined) (added ??= new Map<EntryKey, Uint8Array[]>()).set(key, [...alongside, write.value]);
       }
     } catch (error) {
       if (error instanceof ConcordError) return error;
       throw error;
     }
     return undefined;
-  }
-
-  #publish(change: Change, ticket: number | undefined): Output[] {
-    return [...this.#pusher.add(change.key, change.entry.gone, ticket), changed(change)];
   }
 
   #onMessage(from: string, message: Message, now: Now): Output[] {

@@ -28,7 +28,7 @@ export interface Random {
  */
 export type StorageKey = string;
 
-/** One change in a batch: `value` undefined removes the key. */
+/** One change in a batch: `value` undefined removes the key. Whoever hands a value over does not modify it afterwards. */
 export interface StorageChange {
   readonly key: StorageKey;
   readonly value: Uint8Array | undefined;

@@ -15,6 +15,7 @@ export const MERGED_BYTES_MAX = 12 * 1024 * 1024;
 
 /** Throws `too-large` when a value may not join the siblings that its write leaves, and those that come before it in the same request. */
 export function checkRoom(kept: Siblings, value: Uint8Array, alongside: readonly Uint8Array[] = []): void {
+  if (kept.length === 0 && alongside.length === 0 && value.length <= ENTRY_BYTES_MAX) return;
   const values = [...kept.map((sibling) => sibling.value), ...alongside];
   if (values.length >= SIBLINGS_WRITE_MAX) {
     throw new ConcordError(

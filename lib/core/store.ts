@@ -6,6 +6,7 @@
  * In memory: the context, the digests and a bounded cache of recent deletions. Entries stay in the storage and are read on demand,
  * so that a store may be larger than memory.
  */
+import { bytesOfChars } from "./bytes.ts";
 import { ByteWriter, decodeSiblings, encodeSiblings, malformed, writeRanges } from "./codec.ts";
 import type { Change, DotListener, LocalWrite, MergeOutcome } from "./change.ts";
 import type { Context } from "./context.ts";
@@ -164,7 +165,9 @@ export class Store {
     for (const sibling of theirs) this.#see(sibling.dot);
     for (const dot of entry.gone) if (this.#see(dot)) this.recentDeletions.add(dot, entry.key);
     if (sameSiblings(before, merged)) return { key: entry.key, before, after: before, farAhead };
-    this.#apply(entry.key, before, merged, [...dotsOf(theirs), ...entry.gone]);
+    // Most that a repair brings is new, and lies in its frame as it is to lie here.
+    const isNew = before.length === 0 && merged.length === theirs.length;
+    this.#apply(entry.key, before, merged, isNew ? entry.gone : [...dotsOf(theirs), ...entry.gone], isNew ? entry.record : undefined);
     return { key: entry.key, before, after: merged, farAhead };
   }
 
@@ -257,15 +260,15 @@ export class Store {
     this.#contextHash = undefined;
   }
 
-  /** Everything that depends on the live siblings changes here and nowhere else. `by`: the dots of the write. Returns the record. */
-  #apply(key: EntryKey, before: Siblings, siblings: Siblings, by: readonly Dot[]): Uint8Array {
+  /** Everything that depends on the live siblings changes here and nowhere else, after a write with the dots `by`. Returns the record. */
+  #apply(key: EntryKey, before: Siblings, siblings: Siblings, by: readonly Dot[], received?: Uint8Array): Uint8Array {
     for (const sibling of before) {
       if (holds(siblings, sibling)) continue;
       this.#setLive(key, sibling, false);
       if (by.length > 0) this.recentRemovals.add(sibling.dot, key, by);
     }
     for (const sibling of siblings) if (!holds(before, sibling)) this.#setLive(key, sibling, true);
-    const record = siblings.length === 0 ? NO_RECORD : encodeSiblings(siblings);
+    const record = siblings.length === 0 ? NO_RECORD : received === undefined ? encodeSiblings(siblings) : Buffer.from(received);
     this.#overlay.set(entryAt(key), siblings.length === 0 ? undefined : record);
     this.tally.keyCount += Math.sign(siblings.length) - Math.sign(before.length);
     this.#touch();
@@ -276,7 +279,7 @@ export class Store {
     const { incarnation, counter } = sibling.dot;
     if (live) this.tally.add(sibling);
     else this.tally.subtract(sibling);
-    const keyBytes = live ? Buffer.from(key, "latin1") : undefined;
+    const keyBytes = live ? bytesOfChars(key) : undefined;
     this.#overlay.set(indexAt(incarnation, counter), keyBytes);
     if (sibling.expiresAtMs !== 0) this.#overlay.set(sweepAt(sibling, this.options.name), keyBytes);
     for (const listener of this.#listeners) listener(sibling.dot, live, key, sibling);

@@ -16,11 +16,15 @@ export const TOKEN_DOTS_MAX = 128;
 
 const SEAL_CHARS = 8;
 
+/** Every write and many reads make a token: these two are used again and again. */
+const tokenWriter = new ByteWriter();
+const sealWriter = new ByteWriter();
+
 export function encodeToken(digestKey: DigestKey, key: EntryKey, dots: readonly Dot[]): string {
-  const writer = new ByteWriter(64);
-  for (const dot of dots.slice(0, TOKEN_DOTS_MAX)) writeDot(writer, dot);
-  writer.fixedChars(sealOf(digestKey, key, writer.view()));
-  return writer.view().toString("base64url");
+  tokenWriter.reset();
+  for (let i = 0; i < dots.length && i < TOKEN_DOTS_MAX; i++) writeDot(tokenWriter, dots[i]!);
+  tokenWriter.fixedChars(sealOf(digestKey, key, tokenWriter.view()));
+  return tokenWriter.view().toString("base64url");
 }
 
 /** Throws `invalid` when the token is not one that a node of this cluster gave for this key. */
@@ -42,5 +46,8 @@ export function decodeToken(digestKey: DigestKey, key: EntryKey, token: string):
 
 function sealOf(digestKey: DigestKey, key: EntryKey, dots: Uint8Array): string {
   // The key's length, or a token could be cut anew into one of a longer key that ends in its first dot.
-  return shortHash(digestKey, Buffer.concat([Buffer.from(`${key.length} ${key}`, "latin1"), dots]));
+  sealWriter.reset();
+  sealWriter.fixedChars(`${key.length} ${key}`);
+  sealWriter.raw(dots);
+  return shortHash(digestKey, sealWriter.view());
 }

@@ -64,9 +64,8 @@ export class Pusher {
     return this.#waiting.size;
   }
 
-  /** A key changed by a local write. */
-  add(key: EntryKey, gone: readonly Dot[], ticket: number | undefined): Output[] {
-    const outputs: Output[] = [];
+  /** A key changed by a local write. Adds to `outputs` what it decides. */
+  add(key: EntryKey, gone: readonly Dot[], ticket: number | undefined, outputs: Output[] = []): Output[] {
     for (const { address, isUp } of this.#peers.members()) {
       if (!isUp) continue;
       const givenUp = this.#queue(address).add(key, gone, ticket);
@@ -77,8 +76,10 @@ export class Pusher {
 
   /** The write is done here. Returns its answer when it waits for no further copies. */
   expect(ticket: number, dots: readonly (Dot | undefined)[], copies: number, now: Now): Output | undefined {
+    const settled: Output = { type: "settle", ticket, result: { ok: true, dots, copies: 1 } };
+    if (copies <= 1) return settled;
     const parts = dots.filter((dot) => dot !== undefined).length;
-    if (copies <= 1 || parts === 0) return { type: "settle", ticket, result: { ok: true, dots, copies: 1 } };
+    if (parts === 0) return settled;
     if (this.#waiting.size >= this.#options.waitingWritesMax) {
       const error = new ConcordError("overloaded", "too many writes wait for copies; the write is stored on this node");
       return { type: "settle", ticket, result: { ok: false, error, copies: 1 } };

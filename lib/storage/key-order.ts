@@ -3,7 +3,8 @@
  *
  * A balanced tree has the better bound and the worse constant: an object per key, and a pointer chased per level. Here a key costs one
  * slot in an array, a lookup is two binary searches, an insertion moves half a block (a memmove of 2 KB), and a scan is a
- * walk along arrays. Keys that arrive in order, as dots do, only append and leave full blocks behind.
+ * walk along arrays. Keys that arrive in order, as dots do, only append and leave full blocks behind; each first byte has a list of
+ * blocks to itself, so that the end to which they append is theirs.
  */
 import { assert } from "../core/errors.ts";
 import type { StorageKey } from "../core/ports.ts";
@@ -29,12 +30,27 @@ const BLOCK_KEYS_MAX = 512;
 const BLOCK_KEYS_MERGE = BLOCK_KEYS_MAX / 2;
 
 export function createKeyOrder(): KeyOrder {
-  const blocks: StorageKey[][] = [];
+  /** By first byte. */
+  const lists: StorageKey[][][] = Array.from({ length: 256 }, () => []);
   return {
-    add: (key) => addKey(blocks, key),
-    remove: (key) => removeKey(blocks, key),
-    page: (from, to, limit) => pageOf(blocks, from, to, limit),
+    add: (key) => addKey(listOf(lists, key), key),
+    remove: (key) => removeKey(listOf(lists, key), key),
+    page(from, to, limit) {
+      const keys: StorageKey[] = [];
+      const last = to === "" ? -1 : to.charCodeAt(0);
+      let more = false;
+      for (let first = from === "" ? 0 : from.charCodeAt(0); first <= last && !more; first++) {
+        more = addPage(lists[first] ?? [], from, to, limit, keys);
+      }
+      return { keys, more };
+    },
   };
+}
+
+function listOf(lists: readonly StorageKey[][][], key: StorageKey): StorageKey[][] {
+  const list = lists[key.charCodeAt(0)];
+  assert(list !== undefined, "a key has bytes");
+  return list;
 }
 
 function addKey(blocks: StorageKey[][], key: StorageKey): void {
@@ -74,18 +90,19 @@ function merge(blocks: StorageKey[][], at: number): void {
   }
 }
 
-function pageOf(blocks: readonly StorageKey[][], from: StorageKey, to: StorageKey, limit: number): KeyPage {
-  const keys: StorageKey[] = [];
-  for (let at = blockAt(blocks, from); at < blocks.length; at++) {
+/** Returns whether the range holds more keys than the page may. */
+function addPage(blocks: readonly StorageKey[][], from: StorageKey, to: StorageKey, limit: number, page: StorageKey[]): boolean {
+  const firstBlock = blockAt(blocks, from);
+  for (let at = firstBlock; at < blocks.length; at++) {
     const block = blockOf(blocks, at);
-    for (let position = keys.length === 0 ? positionAt(block, from) : 0; position < block.length; position++) {
+    for (let position = at === firstBlock ? positionAt(block, from) : 0; position < block.length; position++) {
       const key = block[position];
-      if (key === undefined || key >= to) return { keys, more: false };
-      if (keys.length >= limit) return { keys, more: true };
-      keys.push(key);
+      if (key === undefined || key >= to) return false;
+      if (page.length >= limit) return true;
+      page.push(key);
     }
   }
-  return { keys, more: false };
+  return false;
 }
 
 /** The first block whose greatest key is not below this one. */

@@ -34,16 +34,30 @@ const MAP_BYTES = 16 * 1024 * 1024 * 1024;
 /** The data belongs to the user that runs the node. */
 const FILE_MODE = 0o600;
 
-type Database = RootDatabase<Uint8Array, Buffer>;
+/** Keys go straight into lmdb's memory, without a Buffer each: several come with every write. */
+const KEY_ENCODER = {
+  /** Returns where the key ends. lmdb takes a RangeError for "begin a new buffer". */
+  writeKey(key: StorageKey, target: Uint8Array, start: number): number {
+    const end = start + key.length;
+    if (end > target.length) throw new RangeError("the key does not fit");
+    for (let i = 0; i < key.length; i++) target[start + i] = key.charCodeAt(i);
+    return end;
+  },
+  readKey(source: Uint8Array, start: number, end: number): StorageKey {
+    return Buffer.from(source.buffer, source.byteOffset + start, end - start).toString("latin1");
+  },
+};
+
+type Database = RootDatabase<Uint8Array, StorageKey>;
 /** lmdb's own declarations leave out that every read takes options, and that the size of what it read stands here. */
 interface FastDatabase extends Database {
   readonly lastSize: number;
-  getBinaryFast(key: Buffer, options?: { readonly transaction: Snapshot }): Buffer | undefined;
+  getBinaryFast(key: StorageKey, options?: { readonly transaction: Snapshot }): Buffer | undefined;
 }
 type Snapshot = ReturnType<Database["useReadTransaction"]>;
 
 interface SealedChange {
-  readonly key: Buffer;
+  readonly key: StorageKey;
   readonly record: Uint8Array | undefined;
 }
 
@@ -76,7 +90,7 @@ function openDatabase(path: string): FastDatabase {
   const options = {
     path,
     encoding: "binary",
-    keyEncoding: "binary",
+    keyEncoder: KEY_ENCODER,
     maxDbs: 1,
     mapSize: MAP_BYTES,
     permissionsMode: FILE_MODE,
@@ -85,7 +99,7 @@ function openDatabase(path: string): FastDatabase {
     eventTurnBatching: false,
     batchStartThreshold: Number.MAX_SAFE_INTEGER,
   } as const;
-  return open<Uint8Array, Buffer>(options) as FastDatabase;
+  return open<Uint8Array, StorageKey>(options) as FastDatabase;
 }
 
 /** Takes the first snapshot, and with it the folder, unless anybody else is there before or after. */
@@ -178,7 +192,7 @@ function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home
 
 /** The next read overwrites lmdb's buffer, which is longer than the record in it. One copy, from a pool: most values are small. */
 function getRecord(database: FastDatabase, snapshot: Snapshot, key: StorageKey): Uint8Array | undefined {
-  const buffer = database.getBinaryFast(bytesOf(key), { transaction: snapshot });
+  const buffer = database.getBinaryFast(key, { transaction: snapshot });
   return buffer === undefined ? undefined : unsealCopy(key, buffer, database.lastSize);
 }
 
@@ -186,21 +200,16 @@ function getRecord(database: FastDatabase, snapshot: Snapshot, key: StorageKey):
 function getPage(database: FastDatabase, transaction: Snapshot, from: StorageKey, to: StorageKey, limit: number): StoragePage {
   const rows: { readonly key: StorageKey; readonly value: Uint8Array }[] = [];
   if (from >= to) return { rows, more: false };
-  for (const { key, value } of database.getRange({ start: bytesOf(from), end: bytesOf(to), limit: limit + 1, transaction })) {
+  for (const { key, value } of database.getRange({ start: from, end: to, limit: limit + 1, transaction })) {
     if (rows.length === limit) return { rows, more: true };
-    const text = key.toString("latin1");
-    rows.push({ key: text, value: unseal(text, value) });
+    rows.push({ key, value: unseal(key, value) });
   }
   return { rows, more: false };
 }
 
 function sealChange(key: StorageKey, value: Uint8Array | undefined): SealedChange {
   checkKey(key);
-  return { key: bytesOf(key), record: value === undefined ? undefined : seal(key, value) };
-}
-
-function bytesOf(key: StorageKey): Buffer {
-  return Buffer.from(key, "latin1");
+  return { key, record: value === undefined ? undefined : seal(key, value) };
 }
 
 /** Resolves when all of the group is on the disk: without overlappingSync, lmdb's promise waits for that. */

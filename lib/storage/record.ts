@@ -23,6 +23,7 @@ export const VALUE_BYTES_MAX = 16 * 1024 * 1024 - 1 - CHECKSUM_BYTES;
 
 const NATIVE_FROM_BYTES = 80;
 const TABLE = createTable();
+const ONE_BYTE_CHARS = /^[\x00-\xff]*$/;
 
 /** A record whose checksum does not match. It names its key, so that the caller can fetch that entry again from a peer. */
 export class DamagedRecordError extends ConcordError {
@@ -64,6 +65,13 @@ export function unsealCopy(key: StorageKey, buffer: Buffer, recordBytes: number)
 export function checkKey(key: StorageKey): void {
   if (key.length > 0 && key.length <= STORAGE_KEY_BYTES_MAX) return;
   refuse(`a storage key has ${key.length} bytes, not 1 to ${STORAGE_KEY_BYTES_MAX}`);
+}
+
+/** What `seal` checks, for an engine that does not seal. */
+export function checkRow(key: StorageKey, value: Uint8Array | undefined): void {
+  checkKey(key);
+  if (!ONE_BYTE_CHARS.test(key)) refuse(`the storage key ${printable(key)} is not one character a byte`);
+  if (value !== undefined && value.length > VALUE_BYTES_MAX) refuse(`a stored value has ${value.length} bytes, at most ${VALUE_BYTES_MAX}`);
 }
 
 export function checkLimit(limit: number): void {

@@ -113,11 +113,10 @@ function testBatches(engine: StorageEngine): void {
     t.is(text(storage.get("a")), "3");
   });
 
-  test(`${engine.name}: values are copied in, and stay whole on the way out`, async (t) => {
+  test(`${engine.name}: values stay whole on the way out`, async (t) => {
     const { storage } = await engine.open(t);
     const value = bytes("mine");
     const written = storage.write([{ key: "a", value }, { key: "b", value: Buffer.alloc(9_000_000, 7) }, put("c", "third")]);
-    value.fill(0);
     await written;
     const [first, second] = [storage.get("a"), storage.get("c")];
     t.deepEqual([text(first), text(second)], ["mine", "third"]);

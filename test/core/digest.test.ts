@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "ava";
 import fc from "fast-check";
-import { contentHash, DEFAULT_DIGEST_KEY, Digest, dotHash, shortHash, storeHash } from "../../lib/core/digest.ts";
+import { contentHash, DEFAULT_DIGEST_KEY, Digest, DotHasher, dotHash, shortHash, storeHash } from "../../lib/core/digest.ts";
 import { holds } from "../support/property.ts";
 
 const KEY = DEFAULT_DIGEST_KEY;
@@ -119,6 +119,23 @@ test("dots: both halves and the cluster's key count", (t) => {
     dotHash(OTHER_KEY, "aaaaaaaa", 1),
   ];
   t.is(new Set(all).size, all.length);
+});
+
+test("dots: Chaskey-12's reference vector for twelve bytes, and sums of lanes that equal sums of hashes", (t) => {
+  const key = Buffer.alloc(16);
+  [0x833d3433, 0x009f389f, 0x2398e64f, 0x417acf39].forEach((word, i) => key.writeUInt32LE(word, 4 * i));
+  const hasher = new DotHasher(key);
+  hasher.hash("\x00\x01\x02\x03\x04\x05\x06\x07", 0x0b0a_0908);
+  t.deepEqual([...hasher.lanes], [0xc040258c, 0xf25392c0, 0x9f6b5dc0, 0x35c3d638]);
+  const [lanes, strings] = [new Digest(), new Digest()];
+  for (let counter = 1; counter <= 300; counter++) {
+    hasher.hash("incarna\xff", counter);
+    if (counter % 3 === 0) lanes.subtractDot(hasher);
+    else lanes.addDot(hasher);
+    if (counter % 3 === 0) strings.subtract(dotHash(key, "incarna\xff", counter));
+    else strings.add(dotHash(key, "incarna\xff", counter));
+  }
+  t.is(lanes.toHash(), strings.toHash());
 });
 
 test("short hashes have eight bytes and depend on key and content", (t) => {
