@@ -14,6 +14,7 @@ import { ConcordError } from "./core/errors.ts";
 import type { Kv } from "./core/kv.ts";
 import type { ReplicaEvent } from "./core/output.ts";
 import type { Clock, Log, Random, Storage } from "./core/ports.ts";
+import { RECENT_DELETIONS_MAX } from "./core/recent-deletions.ts";
 import { openStore } from "./core/store-open.ts";
 import type { Store } from "./core/store.ts";
 import { Node } from "./node.ts";
@@ -63,8 +64,6 @@ const STOP_DEADLINE_MS = 5_000;
 
 /** A write that has waited in vain until then is still answered. */
 const LAST_ANSWER_MS = 1_000;
-
-const RECENT_DELETIONS_MAX = 16_384;
 
 /** Rejects with ConcordError: `invalid` (an option, a port that is taken), and what the storage refuses with. */
 export async function startNode(options: ServeOptions): Promise<RunningNode> {

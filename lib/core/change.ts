@@ -28,6 +28,8 @@ export interface MergeOutcome {
   readonly before: Siblings;
   /** The same array when nothing changed. */
   readonly after: Siblings;
+  /** What the peer's entry held. */
+  readonly theirs: Siblings;
   /** Siblings whose stamp is too far ahead to be followed. */
   readonly farAhead: number;
 }

@@ -164,11 +164,11 @@ export class Store {
     }
     for (const sibling of theirs) this.#see(sibling.dot);
     for (const dot of entry.gone) if (this.#see(dot)) this.recentDeletions.add(dot, entry.key);
-    if (sameSiblings(before, merged)) return { key: entry.key, before, after: before, farAhead };
+    if (sameSiblings(before, merged)) return { key: entry.key, before, after: before, theirs, farAhead };
     // Most that a repair brings is new, and lies in its frame as it is to lie here.
     const isNew = before.length === 0 && merged.length === theirs.length;
     this.#apply(entry.key, before, merged, isNew ? entry.gone : [...dotsOf(theirs), ...entry.gone], isNew ? entry.record : undefined);
-    return { key: entry.key, before, after: merged, farAhead };
+    return { key: entry.key, before, after: merged, theirs, farAhead };
   }
 
   /** Only after a complete, verified exchange of that snapshot (rule 4). */
@@ -189,7 +189,7 @@ export class Store {
     const siblings = remove(before, [dot]);
     this.#apply(key, before, siblings, []);
     this.recentDeletions.add(dot, key);
-    return { key, before, after: siblings, farAhead: 0 };
+    return { key, before, after: siblings, theirs: NO_SIBLINGS, farAhead: 0 };
   }
 
   /** Expired siblings, up to `limit`, become deletions with dots of their own, so that peers hear of them like of any other. */

@@ -3,7 +3,6 @@
  * not, and the digests can only be compared when they are added back.
  */
 import type { MergeOutcome } from "../core/change.ts";
-import { decodeSiblings } from "../core/codec.ts";
 import { Context } from "../core/context.ts";
 import { includesDot, type Dot } from "../core/dot.ts";
 import { dotsOf } from "../core/entry.ts";
@@ -48,7 +47,7 @@ export class Named {
     this.#merging = true;
     try {
       const outcome = this.#store.merge(entry, theirContext, nowMs);
-      const theirs = entry.record.length === 0 ? [] : dotsOf(decodeSiblings(entry.record));
+      const theirs = dotsOf(outcome.theirs);
       const ours = dotsOf(outcome.after);
       for (const dot of theirs) this.dots.add(dot);
       if (this.#removedFrom.has(entry.key)) this.#keys.add(entry.key);

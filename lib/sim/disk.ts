@@ -7,7 +7,7 @@
  */
 import { ByteReader, readRanges } from "../core/codec.ts";
 import { Context } from "../core/context.ts";
-import { dotKey, type Dot, type DotKey } from "../core/dot.ts";
+import { dotKey, type Dot } from "../core/dot.ts";
 import { ConcordError } from "../core/errors.ts";
 import { CONTEXT, ENTRY, INDEX, META } from "../core/layout.ts";
 import type { Storage, StorageChange, StorageKey, StoragePage } from "../core/ports.ts";
@@ -91,10 +91,6 @@ export class Disk {
 
   isLive({ incarnation, counter }: Dot): boolean {
     return this.#rows.has(INDEX + dotKey(incarnation, counter));
-  }
-
-  liveDots(): DotKey[] {
-    return this.#range(INDEX, INDEX + "\xff", Infinity).rows.map((row) => row.key.slice(INDEX.length));
   }
 
   /** The machine stops at this moment. `kept`: the batch on its way had just reached the disk. Returns whether there was one. */

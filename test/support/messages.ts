@@ -59,42 +59,32 @@ const entry: fc.Arbitrary<WireEntry> = record({
 const entries = fc.array(entry, { maxLength: 5 });
 const exchange = fc.nat({ max: 0xffff_ffff });
 
+const request = { kind: fc.constant("repair-request" as const), exchange, seen: anyContext, bytesMax: fc.nat({ max: 1 << 20 }) };
+const answer = {
+  kind: fc.constant("repair-answer" as const),
+  exchange,
+  entries,
+  covered: anyContext,
+  more: fc.boolean(),
+  context: anyContext,
+  summary,
+};
+const sketch = record({ cells: fc.uint8Array({ maxLength: 60 }), count: fc.nat() });
+const sketched = record({
+  decoded: fc.boolean(),
+  cellsWanted: fc.nat({ max: 65_536 }),
+  missing: fc.array(anyDot, { maxLength: 3 }),
+  drops: fc.array(anyDot, { maxLength: 3 }),
+});
+
 export const anyMessage: fc.Arbitrary<Message> = fc.oneof(
   record({ kind: fc.constantFrom("ping" as const, "pong" as const), exchange, name, address: name, instance: chars(8), summary }),
   record({ kind: fc.constant("push" as const), exchange, entries, context: anyContext }),
   record({ kind: fc.constant("push-ack" as const), exchange, accepted: fc.boolean() }),
-  record({ kind: fc.constant("repair-request" as const), exchange, seen: anyContext, bytesMax: fc.nat({ max: 1 << 20 }) }),
-  record({
-    kind: fc.constant("repair-request" as const),
-    exchange,
-    seen: anyContext,
-    bytesMax: fc.nat({ max: 1 << 20 }),
-    sketch: record({ cells: fc.uint8Array({ maxLength: 60 }), count: fc.nat() }),
-  }),
-  record({
-    kind: fc.constant("repair-answer" as const),
-    exchange,
-    entries,
-    covered: anyContext,
-    more: fc.boolean(),
-    context: anyContext,
-    summary,
-    sketched: record({
-      decoded: fc.boolean(),
-      cellsWanted: fc.nat({ max: 65_536 }),
-      missing: fc.array(anyDot, { maxLength: 3 }),
-      drops: fc.array(anyDot, { maxLength: 3 }),
-    }),
-  }),
-  record({
-    kind: fc.constant("repair-answer" as const),
-    exchange,
-    entries,
-    covered: anyContext,
-    more: fc.boolean(),
-    context: anyContext,
-    summary,
-  }),
+  record(request),
+  record({ ...request, sketch }),
+  record(answer),
+  record({ ...answer, sketched }),
 );
 
 /** A copy whose parts are comparable: bytes are plain Buffers, contexts are their ranges. */
