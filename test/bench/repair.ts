@@ -34,7 +34,7 @@ export async function run(): Promise<void> {
   const { keys, changes, seed } = readOptions();
   console.log(`${count(keys)} keys with values of 80 bytes, synced; then ${count(changes)} of them differ. Seed ${seed}.\n`);
   console.log("shape        system                      bytes  × payload   messages        time");
-  let wrong = 0;
+  const bad = { wrong: 0, failed: 0 };
   for (const shape of SHAPES) {
     const options: WorkloadOptions = { shape, keys, changes, seed };
     const { payloadBytes } = createWorkload(options);
@@ -42,11 +42,13 @@ export async function run(): Promise<void> {
     for (const system of SYSTEMS) {
       const outcome = await runCell(system, options);
       console.log(`${"".padEnd(12)} ${system.padEnd(22)} ${shown(outcome, payloadBytes)}`);
-      if (!("failed" in outcome) && outcome.wrong !== undefined) wrong++;
+      if ("failed" in outcome) bad.failed++;
+      else if (outcome.wrong !== undefined) bad.wrong++;
     }
   }
-  console.log(wrong === 0 ? "\nAfter each, both sides held what they had to." : `\n${wrong} ended WRONG.`);
-  if (wrong > 0) process.exitCode = 1;
+  const others = bad.failed === 0 ? "" : ` ${bad.failed} gave no result.`;
+  console.log(bad.wrong === 0 ? `\nAfter each, both sides held what they had to.${others}` : `\n${bad.wrong} ended WRONG.${others}`);
+  if (bad.wrong > 0) process.exitCode = 1;
 }
 
 function readOptions(): Omit<WorkloadOptions, "shape"> {

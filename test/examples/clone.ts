@@ -3,7 +3,7 @@
  * the terminals, each a process group, of which none outlives the lesson.
  */
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** Four digits, so that columns are as wide as in the lessons; and below those that systems give to outgoing connections. */
 const [PORT_MIN, PORT_MAX] = [3_000, 9_990];
-const COMMAND_MS_MAX = 20_000;
+const COMMAND_MS_MAX = 40_000;
 const STOP_MS_MAX = 10_000;
 
 export interface Terminal {
@@ -31,6 +31,7 @@ export interface Clone {
   run(command: string): Promise<string[]>;
   open(command: string): Terminal;
   write(file: string, text: string): void;
+  read(file: string): string;
   remove(): Promise<void>;
 }
 
@@ -56,6 +57,7 @@ export async function makeClone(): Promise<Clone> {
       return terminal;
     },
     write: (file, text) => writeFileSync(join(folder, file), text),
+    read: (file) => readFileSync(join(folder, file), "utf8"),
     async remove() {
       await Promise.all(terminals.map((terminal) => terminal.interrupt()));
       rmSync(folder, { recursive: true, force: true });

@@ -1,7 +1,7 @@
 /**
  * Compares what a lesson says with what was printed. The lesson's ports stand for those of this run; its process numbers for
  * those that were met where it names them, each for one. What no two runs share is left out of the comparison: tokens, times,
- * numbers of bytes and requests, curl's own words, why a peer is down, from which of several peers a node has repaired, and whether it
+ * numbers of bytes, messages and requests, curl's own words, why a peer is down, from which of several peers a node has repaired, and whether it
  * then looked once more. Everything else is compared, hashes included.
  */
 const FIRST_LESSON_PORT = 8001;
@@ -14,7 +14,7 @@ const VOLATILE: readonly (readonly [RegExp, string])[] = [
   [/"(sinceMs|roundTripMs|uptimeMs|tookMs|bytesIn)":[\d.]+/g, '"$1":…'],
   [/\b(pid|kill|kill -9) \d+/g, "$1 …"],
   [/\b\d+(\.\d+)? (ms|s|min)\b/g, "… s"],
-  [/\b\d+ bytes\b/g, "… bytes"],
+  [/\b\d[\d,]* (bytes|messages)\b/g, "… $1"],
   [/\bversion \d+\.\d+\.\d+/g, "version …"],
   [/\b\d+ requests?\b/g, "… requests"],
   [/\b[1-9]\d* writes were\b/g, "… writes were"],
