@@ -9,9 +9,9 @@
  * The systems do not do the same, and the figures must be read with that. What each is, how it is set up, and what of it cannot be
  * compared stands at the head of its file: repair/concord.ts, full-push.ts, tinybase.ts, okra.ts, pouchdb.ts. In short: Okra is a tree and a
  * walk without a network or a rule for who is right, and got the leanest ones here; PouchDB reads a log from a checkpoint, and compares no
- * states; TinyBase knows tables and cells; Concord's figures hold the pings in which the nodes find each other again. All run in one process
- * over the loopback, so that the time is that of the work, with no network's delays: Okra with its many round trips, and TinyBase behind
- * a relay, would lose most by a real one. It was taken once per cell: look at its order of magnitude.
+ * states; TinyBase knows tables and cells; Concord's figures hold the pings in which the nodes find each other again. Both sides run in one
+ * process over the loopback, so the time has no network's delays in it: Okra with its many round trips would lose most by a real
+ * network. The CPU is that of both sides and the link. Bytes are nearly the same in each run; times are of one run, and orders of magnitude.
  */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -33,7 +33,7 @@ type Outcome = CellResult | { readonly failed: string };
 export async function run(): Promise<void> {
   const { keys, changes, seed } = readOptions();
   console.log(`${count(keys)} keys with values of 80 bytes, synced; then ${count(changes)} of them differ. Seed ${seed}.\n`);
-  console.log("shape        system                      bytes  × payload   messages        time");
+  console.log("shape        system                      bytes  × payload   messages        time         CPU");
   const bad = { wrong: 0, failed: 0 };
   for (const shape of SHAPES) {
     const options: WorkloadOptions = { shape, keys, changes, seed };
@@ -67,14 +67,10 @@ function readOptions(): Omit<WorkloadOptions, "shape"> {
 
 function shown(outcome: Outcome, payloadBytes: number): string {
   if ("failed" in outcome) return outcome.failed.padStart(10);
-  const { bytes, messages, tookMs, wrong } = outcome;
+  const { bytes, messages, tookMs, cpuMs, wrong } = outcome;
   const times = (bytes / payloadBytes).toFixed(bytes < 10 * payloadBytes ? 1 : 0);
-  const columns = [
-    count(bytes).padStart(10),
-    times.padStart(10),
-    count(messages).padStart(10),
-    `${count(Math.round(tookMs))} ms`.padStart(11),
-  ];
+  const milliseconds = [tookMs, cpuMs].map((ms) => `${count(Math.round(ms))} ms`.padStart(11));
+  const columns = [count(bytes).padStart(10), times.padStart(10), count(messages).padStart(10), ...milliseconds];
   return columns.join(" ") + (wrong === undefined ? "" : `  WRONG: ${wrong}`);
 }
 

@@ -11,7 +11,7 @@ import { subscribe } from "node:diagnostics_channel";
 import { startNode, type RunningNode } from "../../../lib/serve.ts";
 import { startCountingProxy, type CountingProxy } from "../../support/counting-proxy.ts";
 import { freePorts } from "../../support/nodes.ts";
-import { parts, until, untilQuiet, type Measured, type System } from "./system.ts";
+import { parts, startWatch, until, untilQuiet, type Measured, type System } from "./system.ts";
 import type { Change, Side } from "./workload.ts";
 
 /** Longer than any of these repairs, so that only one ping each way is counted, and short to wait for. */
@@ -63,11 +63,13 @@ export async function createConcord(): Promise<System> {
     async reconcile(): Promise<Measured> {
       requests = 0;
       links = await openLinks(portA, portB, linkA, linkB);
-      const startedMs = await until(() => bytes() > 0);
-      const equalMs = await until(isEqual);
+      await until(() => bytes() > 0);
+      const watch = startWatch();
+      await until(isEqual);
+      const times = watch();
       await until(isDone);
       await untilQuiet(bytes);
-      return { bytes: bytes(), messages: 2 * requests, tookMs: equalMs - startedMs };
+      return { bytes: bytes(), messages: 2 * requests, ...times };
     },
     contents: async (side: Side) => contentsOf(side === "a" ? a : b),
     async close() {

@@ -14,7 +14,7 @@ import { Pull, type PullResult } from "../../../lib/repair/pull.ts";
 import { createHttpTransport, type HttpTransport } from "../../../lib/transport/http.ts";
 import { startCountingProxy } from "../../support/counting-proxy.ts";
 import { json, openTestStore, rowsOf, type TestStore } from "../../support/stores.ts";
-import { parts, untilQuiet, type Measured, type System } from "./system.ts";
+import { parts, startWatch, untilQuiet, type Measured, type System } from "./system.ts";
 import type { Change, Side } from "./workload.ts";
 
 const WRITES = 1_000;
@@ -60,12 +60,12 @@ export async function createFullPush(): Promise<System> {
     },
     async reconcile(): Promise<Measured> {
       requests = 0;
-      const startedMs = performance.now();
+      const watch = startWatch();
       const results = [await pull(sides.a, 1), await pull(sides.b, 0)];
-      const tookMs = performance.now() - startedMs;
+      const times = watch();
       await untilQuiet(bytes);
       if (results.some((result) => result !== "joined")) throw new Error(`the full pushes ended as ${results.join(" and ")}`);
-      return { bytes: bytes(), messages: 2 * requests, tookMs };
+      return { bytes: bytes(), messages: 2 * requests, ...times };
     },
     contents: async (side) => contentsOf(sides[side]),
     async close() {

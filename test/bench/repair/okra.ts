@@ -16,7 +16,7 @@ import { sync, type Key, type Node, type SyncSource } from "@canvas-js/okra";
 import { Tree } from "@canvas-js/okra-memory";
 import { startCountingProxy } from "../../support/counting-proxy.ts";
 import { FrameReader, readNode, readNodes, readRecords, writeNode, writeNodes, writeRecords, type OkraRecord } from "./okra-frames.ts";
-import { untilQuiet, type Measured, type System } from "./system.ts";
+import { startWatch, untilQuiet, type Measured, type System } from "./system.ts";
 import type { Change, Side } from "./workload.ts";
 
 interface OkraSide {
@@ -56,14 +56,14 @@ export async function createOkra(): Promise<System> {
       );
     },
     async reconcile(): Promise<Measured> {
-      const startedMs = performance.now();
+      const watch = startWatch();
       const socket = connect(link.port, "127.0.0.1").setNoDelay(true);
       await once(socket, "connect");
       await reconcileFrom(sides.b, asker(socket));
-      const tookMs = performance.now() - startedMs;
+      const times = watch();
       await untilQuiet(bytes);
       socket.destroy();
-      return { bytes: bytes(), messages: 2 * messages, tookMs };
+      return { bytes: bytes(), messages: 2 * messages, ...times };
     },
     contents: async (side) => sides[side].values,
     async close() {

@@ -12,7 +12,7 @@ import PouchDB, { type Database } from "pouchdb-core";
 import replication from "pouchdb-replication";
 import { startCountingProxy } from "../../support/counting-proxy.ts";
 import { startPouchServer } from "./pouchdb-server.ts";
-import { parts, untilQuiet, type Measured, type System } from "./system.ts";
+import { parts, startWatch, untilQuiet, type Measured, type System } from "./system.ts";
 import type { Change } from "./workload.ts";
 
 const WRITES = 1_000;
@@ -46,11 +46,11 @@ export async function createPouchdb(): Promise<System> {
     async reconcile(): Promise<Measured> {
       link.reset();
       const before = server.requests();
-      const startedMs = performance.now();
+      const watch = startWatch();
       await sync({});
-      const tookMs = performance.now() - startedMs;
+      const times = watch();
       await untilQuiet(bytes);
-      return { bytes: bytes(), messages: 2 * (server.requests() - before), tookMs };
+      return { bytes: bytes(), messages: 2 * (server.requests() - before), ...times };
     },
     async contents(side) {
       const { rows } = await sides[side].allDocs({ include_docs: true });

@@ -8,6 +8,8 @@ export interface Measured {
   readonly messages: number;
   /** From the first byte until both sides hold the same. */
   readonly tookMs: number;
+  /** Of both sides together, in that time. Says more than the time where other programs run. */
+  readonly cpuMs: number;
 }
 
 export interface System {
@@ -30,10 +32,18 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Resolves with the time, by performance.now(), at which the condition was seen to hold. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<number> {
-  while (!(await condition())) await pause(1);
-  return performance.now();
+/** Starts now; say when it is over. */
+export function startWatch(): () => Pick<Measured, "tookMs" | "cpuMs"> {
+  const startedMs = performance.now();
+  const used = process.cpuUsage();
+  return () => {
+    const { user, system } = process.cpuUsage(used);
+    return { tookMs: performance.now() - startedMs, cpuMs: (user + system) / 1000 };
+  };
+}
+
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await pause(1);
 }
 
 /** Waits until the count has not moved for a while. */

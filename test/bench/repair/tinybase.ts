@@ -14,7 +14,7 @@ import { createWsServer } from "tinybase/synchronizers/synchronizer-ws-server";
 import { WebSocket, WebSocketServer } from "ws";
 import { freePorts } from "../../support/nodes.ts";
 import { startCountingProxy } from "../../support/counting-proxy.ts";
-import { until, untilQuiet, type Measured, type System } from "./system.ts";
+import { startWatch, until, untilQuiet, type Measured, type System } from "./system.ts";
 import type { Change, Side } from "./workload.ts";
 
 /** Its default is 1 s, which a large table of hashes may exceed on a slow machine; the limit of the bench is the limit. */
@@ -65,12 +65,13 @@ async function createSystem(tableOf: TableOf): Promise<System> {
     },
     async reconcile(): Promise<Measured> {
       const b = await connect("b", `ws://127.0.0.1:${port}`);
-      const startedMs = performance.now();
+      const watch = startWatch();
       const a = await connect("a", `ws://127.0.0.1:${link.port}`);
       await Promise.all([a.startSync(), b.startSync()]);
-      const equalMs = await until(isEqual);
+      await until(isEqual);
+      const times = watch();
       await untilQuiet(bytes);
-      return { bytes: bytes(), messages, tookMs: equalMs - startedMs };
+      return { bytes: bytes(), messages, ...times };
     },
     async contents(side) {
       const rows = Object.values(stores[side].getTables()).flatMap((table) => Object.entries(table));
