@@ -94,7 +94,10 @@ function comparePicture(t: ExecutionContext, path: string, name: string, drawn: 
   const [figures, bytes] = [bytesIn(kept), bytesIn(drawn)];
   t.true(figures.length > 3 && bytes.length === figures.length);
   for (const [i, figure] of figures.entries()) {
-    t.true(figure / FIGURE_FACTOR <= bytes[i]! && bytes[i]! <= FIGURE_FACTOR * figure, `${path}: ${name} says ${figure} bytes, this run ${bytes[i]}`);
+    t.true(
+      figure / FIGURE_FACTOR <= bytes[i]! && bytes[i]! <= FIGURE_FACTOR * figure,
+      `${path}: ${name} says ${figure} bytes, this run ${bytes[i]}`,
+    );
     if (figure < FIGURE_MAX) t.true(readText(path).includes(figure.toLocaleString("en")), `${path} does not say the ${figure} of ${name}`);
   }
 }
