@@ -77,6 +77,9 @@ function split(argv: readonly string[], rules: ArgumentRules): Split {
   return { flags, rest, help: false };
 }
 
+/** What people try when they are asked for a token. */
+const SECRETS = /^(token|bearer|auth|secret|pass|password|passphrase|cluster-?key)$/i;
+
 interface Flag {
   readonly name: string;
   readonly definition: ArgDef;
@@ -91,6 +94,11 @@ function readFlag(argument: string, args: ArgsDef): Flag {
   const positive = written.startsWith("no-") ? flagNamed(written.slice(3), args) : undefined;
   if (positive?.type === "boolean") return { name: written.slice(3), definition: positive, value, negated: true };
   const names = flagNames(args);
+  if (SECRETS.test(written) && names.includes("token-file")) {
+    throw usageFailure(
+      `${dashes}${written} is no flag: every program on this machine can see what is typed; write the secret into a file, and give --token-file=FILE`,
+    );
+  }
   const near = suggest(written, [...names, "help"]);
   const shown = `${dashes}${written}`;
   if (near !== undefined) throw usageFailure(`unknown flag ${shown}; did you mean --${near}?`);

@@ -2,18 +2,10 @@
  * `concord put`, `get`, `del` and `ls`: a node's keys from the command line, made for scripts as much as for people. Results go
  * to standard output and nothing else does; whether a key was there is the exit code.
  */
-import { createClient, type Client } from "../lib/client.ts";
+import { CLIENT_FLAGS, withClient } from "./client.ts";
 import { createCommand, type Terminal } from "./command.ts";
-import { clientFailure, EXIT, Failure, usageFailure } from "./exit.ts";
-import { readNodeUrl } from "./settings.ts";
+import { EXIT, Failure, usageFailure } from "./exit.ts";
 import { printable, writeAll } from "./terminal.ts";
-
-export const NODE_FLAG = {
-  type: "string",
-  valueHint: "http://127.0.0.1:8001",
-  default: "http://127.0.0.1:8001",
-  description: "The node to ask.",
-} as const;
 
 const KEY = { type: "positional", required: true, description: "The key." } as const;
 
@@ -30,7 +22,7 @@ export const put = createCommand({
     value: { type: "positional", required: false, description: "JSON, or any text." },
     string: { type: "boolean", description: "Stores the VALUE as a string, also when it is JSON." },
     json: { type: "boolean", description: "Prints the node's receipt as JSON instead of OK." },
-    node: NODE_FLAG,
+    ...CLIENT_FLAGS,
   },
   examples: [
     ["concord put hello world", 'stores the string "world"'],
@@ -38,9 +30,9 @@ export const put = createCommand({
     ["concord put zip 01234 --string", "stores a string of digits"],
     ["concord put readme < README.md", "stores a file"],
   ],
-  async run({ key, value, string, json, node }, terminal) {
+  async run({ key, value, string, json, ...asking }, terminal) {
     const text = value === undefined || value === "-" ? await readStdin(terminal, value) : value;
-    const receipt = await withClient(node, (client) => client.putText(key, string || !isJson(text) ? JSON.stringify(text) : text));
+    const receipt = await withClient(asking, (client) => client.putText(key, string || !isJson(text) ? JSON.stringify(text) : text));
     terminal.stdout.write(json ? `${JSON.stringify(receipt)}\n` : "OK\n");
     return EXIT.done;
   },
@@ -50,14 +42,15 @@ export const get = createCommand({
   name: "get",
   summary: "reads a value",
   details: ["Prints a string as it is and anything else as JSON; with --json, a string as JSON too. Exit code 1: the key is not there."],
-  args: { key: KEY, json: { type: "boolean", description: "Prints the value as JSON, whatever it is." }, node: NODE_FLAG },
+  args: { key: KEY, json: { type: "boolean", description: "Prints the value as JSON, whatever it is." }, ...CLIENT_FLAGS },
   examples: [
     ["concord get hello", "prints world"],
     ["concord get hello --json", 'prints "world"'],
     ["concord get hello --node=http://localhost:8003", "asks another node"],
+    ["concord get hello --node=https://localhost:8001 --tls-ca=certs/ca.crt --token-file=tokens", "asks one that is guarded"],
   ],
-  async run({ key, json, node }, { stdout }) {
-    const text = await withClient(node, (client) => client.getText(key));
+  async run({ key, json, ...asking }, { stdout }) {
+    const text = await withClient(asking, (client) => client.getText(key));
     if (text === undefined) throw missing(key);
     const plain = json || !text.startsWith('"') ? text : (JSON.parse(text) as string);
     await writeAll(stdout, `${stdout.isTTY === true ? printable(plain, { keepLines: true }) : plain}\n`);
@@ -71,10 +64,10 @@ export const del = createCommand({
   details: [
     "A deletion reaches the other nodes as a write does, and is not undone by a node that was away. Exit code 1: the key is not there.",
   ],
-  args: { key: KEY, json: { type: "boolean", description: "Prints JSON instead of OK." }, node: NODE_FLAG },
+  args: { key: KEY, json: { type: "boolean", description: "Prints JSON instead of OK." }, ...CLIENT_FLAGS },
   examples: [["concord del hello", "deletes it everywhere"]],
-  async run({ key, json, node }, { stdout }) {
-    const deleted = await withClient(node, (client) => client.delete(key));
+  async run({ key, json, ...asking }, { stdout }) {
+    const deleted = await withClient(asking, (client) => client.delete(key));
     if (!deleted) throw missing(key);
     stdout.write(json ? `${JSON.stringify({ key, deleted })}\n` : "OK\n");
     return EXIT.done;
@@ -91,15 +84,15 @@ export const ls = createCommand({
   args: {
     values: { type: "boolean", description: "Prints the value as JSON after each key, with a tab between them." },
     json: { type: "boolean", description: "Each line is JSON: the key as a string, with --values an object of key and value." },
-    node: NODE_FLAG,
+    ...CLIENT_FLAGS,
   },
   examples: [
     ["concord ls", "all keys"],
     ["concord ls | head", "the first ten"],
     ["concord ls --values --json > backup.jsonl", "everything, a pair a line"],
   ],
-  async run({ values, json, node }, { stdout }) {
-    await withClient(node, async (client) => {
+  async run({ values, json, ...asking }, { stdout }) {
+    await withClient(asking, async (client) => {
       let lines = "";
       for await (const { key, text } of client.entries()) {
         const name = json ? JSON.stringify(key) : printable(key);
@@ -120,24 +113,6 @@ const CHUNK_CHARS = 32 * 1024;
 
 /** More than a node takes: its own refusal then says what the limit is. */
 const STDIN_BYTES_MAX = 64 * 1024 * 1024;
-
-export async function withClient<T>(node: string, use: (client: Client) => Promise<T>): Promise<T> {
-  const client = createClient({ node: readNodeUrl("node", node) });
-  try {
-    return await use(client);
-  } catch (error) {
-    throw withAdvice(clientFailure(error), node);
-  } finally {
-    client.close();
-  }
-}
-
-function withAdvice(error: unknown, node: string): unknown {
-  if (!(error instanceof Failure) || !error.message.startsWith("no node answers")) return error;
-  const { port } = new URL(node);
-  const advice = `start one with: concord serve --port=${port === "" ? "80" : port} --peers=, or name another with --node`;
-  return new Failure(error.exitCode, `${error.message}; ${advice}`, { cause: error.cause });
-}
 
 function missing(key: string): Failure {
   return new Failure(EXIT.keyMissing, `key not found: ${printable(key)}`);

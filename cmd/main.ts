@@ -27,6 +27,8 @@ const commands: Readonly<Record<string, Listed>> = {
   del: { summary: "deletes a key", load: async () => (await import("./kv.ts")).del },
   ls: { summary: "lists the keys", load: async () => (await import("./kv.ts")).ls },
   status: { summary: "a node, its peers, and whether they hold the same", load: async () => (await import("./status.ts")).status },
+  keygen: { summary: "makes a cluster key, or tokens for clients", load: async () => (await import("./keygen.ts")).keygen },
+  certs: { summary: "makes a CA and certificates for nodes", load: async () => (await import("./certs.ts")).certs },
   simulate: {
     summary: "looks for broken promises in simulated clusters",
     load: async () => (await import("./simulate.ts")).simulateCommand,

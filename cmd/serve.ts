@@ -5,7 +5,8 @@ import { join } from "node:path";
 import type { RunningNode, ServeOptions } from "../lib/serve.ts";
 import { createCommand, type Terminal, type Values } from "./command.ts";
 import { EXIT, Failure, nodeFailure, usageFailure } from "./exit.ts";
-import { isLoopback, isWildcard, readHost, readId, readNodeUrl, readNodeUrls, readPort, readSeconds } from "./settings.ts";
+import { isLoopback } from "../lib/auth/loopback.ts";
+import { isWildcard, readHost, readId, readNodeUrl, readNodeUrls, readPort, readSeconds } from "./settings.ts";
 import { listenForStop } from "./signals.ts";
 
 /** Below it each node has a folder of its own. */
@@ -29,7 +30,24 @@ const args = {
   },
   memory: { type: "boolean", description: "Keeps the data in memory: what is written here is gone when the node stops." },
   host: { type: "string", valueHint: "127.0.0.1", default: "127.0.0.1", description: "The interface to listen on." },
-  insecure: { type: "boolean", description: "Allows a --host that other machines reach. There are no passwords yet." },
+  "cluster-key-file": {
+    type: "string",
+    valueHint: "FILE",
+    description: "The secret that all nodes of the cluster share, made by concord keygen. Peers sign with it; without it they are refused.",
+  },
+  "token-file": {
+    type: "string",
+    valueHint: "FILE",
+    description: "What clients show, a line each: ro TOKEN or rw TOKEN. Without it, a node with a key has clients on this machine only.",
+  },
+  "tls-cert": {
+    type: "string",
+    valueHint: "node1.crt",
+    description: "This node's certificate, made by concord certs: it then speaks only TLS 1.3.",
+  },
+  "tls-key": { type: "string", valueHint: "node1.key", description: "The certificate's private key." },
+  "tls-ca": { type: "string", valueHint: "ca.crt", description: "The cluster's CA: peers show a certificate that it has signed." },
+  insecure: { type: "boolean", description: "Lets in whoever reaches the --host: clients, and without a cluster key peers as well." },
   address: {
     type: "string",
     valueHint: "URL",
@@ -52,6 +70,10 @@ export const serve = createCommand({
   examples: [
     ["concord serve --port=8001 --peers=http://localhost:8002,http://localhost:8003", "one of three nodes"],
     ["concord serve --port=8001 --peers= --memory", "a node alone, for a try"],
+    [
+      "concord serve --port=8001 --host=10.0.0.1 --peers=http://10.0.0.2:8001 --cluster-key-file=cluster.key --token-file=tokens",
+      "one that other machines reach: see also concord keygen and concord certs",
+    ],
     ["CONCORD_PORT=8001 CONCORD_PEERS=http://localhost:8002 concord serve --id=node1", "settings from the environment"],
   ],
   run: runNode,
@@ -83,7 +105,9 @@ async function runNode(values: Values<typeof args>, { exit, stdout, stderr }: Te
 
 function readOptions(values: Values<typeof args>): ServeOptions {
   const port = readPort("port", values.port, 0);
-  const hostname = readHost("host", values.host, values.insecure);
+  const { "cluster-key-file": clusterKeyFile, "token-file": tokenFile, insecure } = values;
+  const hostname = readHost("host", values.host, clusterKeyFile !== undefined || insecure);
+  const tls = readTls(values);
   const id = values.id === undefined ? undefined : readId("id", values.id);
   return {
     port,
@@ -94,16 +118,28 @@ function readOptions(values: Values<typeof args>): ServeOptions {
     folder: values.memory ? undefined : readFolder(values.data, id, port),
     pingEveryMs: readSeconds("pingfreq", values.pingfreq),
     timeoutMs: readSeconds("timeout", values.timeout),
+    clusterKeyFile,
+    tokenFile,
+    tls,
+    insecure,
   };
 }
 
-function readAddress({ address }: Values<typeof args>, host: string, port: number): string | undefined {
-  if (address !== undefined) return readNodeUrl("address", address);
+/** All three or none: each says to the node who it is, or whom it believes. */
+function readTls({ "tls-cert": cert, "tls-key": key, "tls-ca": ca }: Values<typeof args>): ServeOptions["tls"] {
+  if (cert === undefined && key === undefined && ca === undefined) return undefined;
+  if (cert !== undefined && key !== undefined && ca !== undefined) return { cert, key, ca };
+  throw usageFailure("--tls-cert, --tls-key and --tls-ca are given together; concord certs makes the three files");
+}
+
+function readAddress(values: Values<typeof args>, host: string, port: number): string | undefined {
+  if (values.address !== undefined) return readNodeUrl("address", values.address);
   if (isLoopback(host)) return undefined;
   if (isWildcard(host)) {
     throw usageFailure(`with --host=${host} the peers must be told where to find this node: add --address=http://NAME:${port}`);
   }
-  return port === 0 ? undefined : `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const scheme = values["tls-cert"] === undefined ? "http" : "https";
+  return port === 0 ? undefined : `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 function readFolder(data: string | undefined, id: string | undefined, port: number): string {

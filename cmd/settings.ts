@@ -2,6 +2,7 @@
  * Reads the values of flags: each is checked for what it must be, and refused with what to write instead.
  */
 import { isIP } from "node:net";
+import { isLoopback } from "../lib/auth/loopback.ts";
 import { EXIT, Failure, usageFailure } from "./exit.ts";
 
 const PORT_MAX = 65_535;
@@ -35,10 +36,11 @@ export function readSeconds(flag: string, text: string): number {
 export function readNodeUrl(flag: string, text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const hasMore = url !== undefined && (url.pathname !== "/" || url.search !== "" || url.hash !== "" || url.username !== "");
-  if (url?.protocol === "http:" && !hasMore && url.hostname !== "") return url.origin;
+  if (/^https?:$/.test(url?.protocol ?? "") && !hasMore && url !== undefined && url.hostname !== "") return url.origin;
   const near = nearUrl(text);
   const advice = near === undefined ? "such as http://localhost:8002" : `did you mean ${near}?`;
-  throw usageFailure(`--${flag}: ${quoted(text)} is not the URL of a node; ${advice}`);
+  // What stands before an @ is somebody's password.
+  throw usageFailure(`--${flag}: ${quoted(text.replace(/\/\/.*@/s, "//…@"))} is not the URL of a node; ${advice}`);
 }
 
 /** Several, with commas between them; none when the text is empty. */
@@ -55,21 +57,17 @@ export function readId(flag: string, text: string): string {
   );
 }
 
-/** An interface to listen on. Others than this machine's own may be listened on only by whoever says that they know. */
-export function readHost(flag: string, text: string, insecure: boolean): string {
+/** An interface to listen on. On others than this machine's own a node asks its peers for a key, or is told to let in whoever comes. */
+export function readHost(flag: string, text: string, isGuarded: boolean): string {
   const host = text.replace(/^\[(.*)\]$/, "$1");
   if (host === "" || /[\s/]/.test(host) || (host.includes(":") && isIP(host) !== 6)) {
     throw usageFailure(`--${flag} is the address of an interface, such as 127.0.0.1, not ${quoted(text)}`);
   }
-  if (isLoopback(host) || insecure) return host;
+  if (isLoopback(host) || isGuarded) return host;
   throw new Failure(
     EXIT.usage,
-    `--${flag}=${text} would let anybody on that network read and change the data: add --insecure if that is right, or leave --${flag} out`,
+    `--${flag}=${text} would let anybody on that network read and change the data: add --cluster-key-file=FILE (concord keygen FILE makes one), or --insecure if that is meant`,
   );
-}
-
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
 
 /** Every interface there is: no address under which others could find it. */

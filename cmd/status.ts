@@ -2,9 +2,9 @@
  * `concord status`: what a node knows of itself and of its peers, in one screen.
  */
 import type { NodeReport } from "../lib/client.ts";
+import { CLIENT_FLAGS, withClient } from "./client.ts";
 import { createCommand } from "./command.ts";
 import { EXIT } from "./exit.ts";
-import { NODE_FLAG, withClient } from "./kv.ts";
 import { createPaint, printable, table, type Output, type Paint } from "./terminal.ts";
 
 type Peer = NodeReport["peers"][number];
@@ -16,13 +16,13 @@ export const status = createCommand({
     "Nodes that hold the same data show the same hash. A peer is in sync when its hash was the same at the last ping; lag " +
       "means that it was not, and that repair follows.",
   ],
-  args: { json: { type: "boolean", description: "Prints all that the node answers, as JSON." }, node: NODE_FLAG },
+  args: { json: { type: "boolean", description: "Prints all that the node answers, as JSON." }, ...CLIENT_FLAGS },
   examples: [
     ["concord status", "the node on 8001"],
     ["concord status --node=http://localhost:8002 --json", "another one, for a program"],
   ],
-  async run({ json, node }, { stdout }) {
-    const answer = await withClient(node, (client) => client.status());
+  async run({ json, ...asking }, { stdout }) {
+    const answer = await withClient(asking, (client) => client.status());
     stdout.write(json ? `${JSON.stringify(answer, undefined, 2)}\n` : renderStatus(answer, Date.now(), stdout));
     return EXIT.done;
   },

@@ -6,6 +6,8 @@
  * writes never: whoever writes should know that the answer is missing.
  */
 import { Agent, request, type ClientRequest, type IncomingMessage } from "node:http";
+import { Agent as TlsAgent, request as requestTls } from "node:https";
+import { TLS_REASONS } from "./auth/tls-reason.ts";
 import { readElements } from "./client/elements.ts";
 import { ConcordError, type ErrorCode } from "./core/errors.ts";
 import { parsePair } from "./core/json.ts";
@@ -30,6 +32,10 @@ export interface ClientEntry {
 export interface ClientOptions {
   /** The base URL of a node, such as http://127.0.0.1:8001. */
   readonly node: string;
+  /** Shown with each request. */
+  readonly token?: string | undefined;
+  /** The certificates, in PEM, of the CA that is believed when the node is at https; those that Node.js knows by default. */
+  readonly ca?: string | undefined;
   /** Silence after which a request is given up: at the start, and between any two parts of an answer. */
   readonly timeoutMs?: number | undefined;
 }
@@ -61,11 +67,12 @@ const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 /** Requests side by side; more wait for a connection. */
 const SOCKETS_MAX = 32;
 
-export function createClient({ node, timeoutMs = TIMEOUT_MS }: ClientOptions): Client {
+export function createClient({ node, token, ca, timeoutMs = TIMEOUT_MS }: ClientOptions): Client {
   const base = parseBase(node);
-  const agent = new Agent({ keepAlive: true, maxSockets: SOCKETS_MAX });
+  const kept = { keepAlive: true, maxSockets: SOCKETS_MAX };
+  const agent = base.protocol === "https:" ? new TlsAgent({ ...kept, ...(ca !== undefined && { ca }) }) : new Agent(kept);
   const send = (method: string, path: string, body?: string): Promise<IncomingMessage> =>
-    open({ base, agent, timeoutMs, method, path, body });
+    open({ base, agent, token, timeoutMs, method, path, body });
 
   const ask = async (method: string, path: string, body?: string): Promise<Answer> => {
     const response = await send(method, path, body);
@@ -128,6 +135,7 @@ interface Answer {
 interface Call {
   readonly base: URL;
   readonly agent: Agent;
+  readonly token: string | undefined;
   readonly timeoutMs: number;
   readonly method: string;
   readonly path: string;
@@ -136,8 +144,17 @@ interface Call {
 
 function parseBase(node: string): URL {
   const base = URL.canParse(node) ? new URL(node) : undefined;
-  if (base?.protocol !== "http:" || base.pathname !== "/" || base.search !== "" || base.username !== "") {
-    throw new ConcordError("invalid", `${JSON.stringify(node)} is not the URL of a node, such as http://127.0.0.1:8001`);
+  if (
+    !/^https?:$/.test(base?.protocol ?? "") ||
+    base === undefined ||
+    base.pathname !== "/" ||
+    base.search !== "" ||
+    base.username !== ""
+  ) {
+    throw new ConcordError(
+      "invalid",
+      `${JSON.stringify(node.replace(/\/\/.*@/s, "//…@"))} is not the URL of a node, such as http://127.0.0.1:8001`,
+    );
   }
   return base;
 }
@@ -162,11 +179,13 @@ class BrokenRequest extends Error {
   }
 }
 
-function openOnce({ base, agent, timeoutMs, method, path, body }: Call): Promise<IncomingMessage> {
+function openOnce({ base, agent, token, timeoutMs, method, path, body }: Call): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const headers = body === undefined ? {} : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) };
+    const shown = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+    const typed = body === undefined ? {} : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) };
+    const [ask, port] = base.protocol === "https:" ? [requestTls, 443] : [request, 80];
     // The path goes out as it is: through a URL, the key ".." would be taken for a step up.
-    const sent = request({ host: hostOf(base), port: base.port === "" ? 80 : base.port, agent, method, path, headers });
+    const sent = ask({ host: hostOf(base), port: base.port || port, agent, method, path, headers: { ...shown, ...typed } });
     let response: IncomingMessage | undefined;
     sent.setTimeout(timeoutMs, () => (response ?? sent).destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
     sent.on("error", (error) => reject(new BrokenRequest(error, sent)));
@@ -262,6 +281,8 @@ function unreachable(base: URL, error: unknown): ConcordError {
 
 function reasonOf(error: unknown): string {
   const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
+  const tlsReason = TLS_REASONS[String(code)];
+  if (tlsReason !== undefined) return tlsReason;
   if (code === "ECONNREFUSED") return "connection refused";
   if (code === "ECONNRESET") return "the connection broke";
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "no machine of this name";

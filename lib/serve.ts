@@ -11,6 +11,7 @@ import { DEFAULT_HOSTNAME, listenHttp, type HttpServer } from "./api/http.ts";
 import { REPLICA_DEFAULTS } from "./config.ts";
 import { DEFAULT_DIGEST_KEY } from "./core/digest.ts";
 import { ConcordError } from "./core/errors.ts";
+import type { Pair } from "./core/json.ts";
 import type { Kv } from "./core/kv.ts";
 import type { ReplicaEvent } from "./core/output.ts";
 import type { Clock, Log, Random, Storage } from "./core/ports.ts";
@@ -24,6 +25,7 @@ import { createSystemClock } from "./runtime/clock.ts";
 import { createCronTicker } from "./runtime/cron.ts";
 import { createLog } from "./runtime/log.ts";
 import { createSystemRandom } from "./runtime/random.ts";
+import { openAccess, type NodeAccess } from "./serve/access.ts";
 import { createFirstRound } from "./serve/first-round.ts";
 import { lineOf } from "./serve/lines.ts";
 import { baseUrl, checkOptions, type ServeOptions } from "./serve/options.ts";
@@ -68,20 +70,25 @@ const LAST_ANSWER_MS = 1_000;
 /** Rejects with ConcordError: `invalid` (an option, a port that is taken), and what the storage refuses with. */
 export async function startNode(options: ServeOptions): Promise<RunningNode> {
   checkOptions(options);
-  const peers = options.peers.map((peer) => baseUrl(peer, "peer"));
-  const server = await listenHttp({ hostname: options.hostname ?? DEFAULT_HOSTNAME, port: options.port });
+  const peers = options.peers.map((peer) => baseUrl(peer, "peer", options));
+  const access = openAccess(options);
+  const listening = listenHttp({ hostname: options.hostname ?? DEFAULT_HOSTNAME, port: options.port, tls: access.tls });
+  listening.catch(() => access.stop());
+  const server = await listening;
   let storage: Storage | undefined;
   try {
-    const address = baseUrl(options.address ?? `http://localhost:${server.port}`, "the address");
+    const scheme = access.tls === undefined ? "http" : "https";
+    const address = baseUrl(options.address ?? `${scheme}://localhost:${server.port}`, "the address", options);
     const name = options.name ?? address.replace(/^https?:\/\//, "");
     const log = isLog(options.log) ? options.log : createLog(name, options.log);
-    const parts = { name, address, peers, log, server, clock: createSystemClock(), random: createSystemRandom() };
+    const parts = { name, address, peers, log, access, server, clock: createSystemClock(), random: createSystemRandom() };
     storage = options.storage ?? (options.folder === undefined ? createMemoryStorage() : await openLmdbStorage({ folder: options.folder }));
     const storeOptions = { name, digestKey: DEFAULT_DIGEST_KEY, random: parts.random, recentDeletionsMax: RECENT_DELETIONS_MAX };
     const { store, rebuilt } = await openStore(storage, storeOptions);
     if (rebuilt !== undefined) log.write("warn", `the store was rebuilt from its entries: ${rebuilt}`);
     return compose({ ...parts, storage, store }, options);
   } catch (error) {
+    access.stop();
     await server.close(0);
     await storage?.close();
     throw error;
@@ -93,6 +100,7 @@ interface Parts {
   readonly address: string;
   readonly peers: readonly string[];
   readonly log: Log;
+  readonly access: NodeAccess;
   readonly server: HttpServer;
   readonly clock: Clock;
   readonly random: Random;
@@ -101,11 +109,11 @@ interface Parts {
 }
 
 function compose(parts: Parts, options: ServeOptions): RunningNode {
-  const { name, address, log, server, clock, storage, store } = parts;
+  const { name, address, log, access, server, clock, storage, store } = parts;
   const given = definedOf({ pingEveryMs: options.pingEveryMs, timeoutMs: options.timeoutMs });
   const replicaOptions = { ...REPLICA_DEFAULTS, ...options.tuning, ...given, name, address, peers: parts.peers };
   const replica = new Replica(store, replicaOptions, parts.random, clock.now());
-  const transport = createHttpTransport({ address, timeoutMs: replicaOptions.timeoutMs });
+  const transport = createHttpTransport({ address, timeoutMs: replicaOptions.timeoutMs, ...access.outgoing });
   const round = createFirstRound(replica, Math.min(replicaOptions.timeoutMs, FIRST_ROUND_MS_MAX));
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<Error>((resolve) => (fail = resolve));
@@ -143,14 +151,16 @@ function compose(parts: Parts, options: ServeOptions): RunningNode {
     speakBase: (to, message) => basePeers.speak(to, message),
   });
   const startedMs = performance.now();
-  const about = () => ({ version: VERSION, uptimeMs: Math.round(performance.now() - startedMs) });
-  server.serve(createApp({ kv: clientsKv, inbox: node, takePairs: (pairs) => memory.take(pairs), log, gate: round.gate, about }));
+  const about = () => ({ version: VERSION, uptimeMs: Math.round(performance.now() - startedMs), ...access.about() });
+  const appDeps = { kv: clientsKv, inbox: node, takePairs: (pairs: readonly Pair[]) => memory.take(pairs), log, gate: round.gate, about };
+  server.serve(createApp({ ...appDeps, access: access.incoming(log) }));
+  access.follow(log, server);
 
   const ticker = (options.createTicker ?? createCronTicker)(() => node.tick());
   node.tick();
   round.look();
   let stopping: Promise<void> | undefined;
-  const closing = { node, server, ticker, round, basePeers, transport, storage };
+  const closing = { node, access, server, ticker, round, basePeers, transport, storage };
   const ready = round.gate.opened;
   const { port, url } = server;
   return { name, address, url, port, kv: clientsKv, ready, failed, tick: () => node.tick(), stop: () => (stopping ??= stop(closing)) };
@@ -164,6 +174,7 @@ function withoutWritesWhen(isStopping: () => boolean, kv: Kv): Kv {
 
 interface Closing {
   readonly node: Node;
+  readonly access: Pick<NodeAccess, "stop">;
   readonly server: HttpServer;
   readonly ticker: { stop(): void };
   readonly round: { end(): void };
@@ -172,7 +183,7 @@ interface Closing {
   readonly storage: Storage;
 }
 
-async function stop({ node, server, ticker, round, basePeers, transport, storage }: Closing): Promise<void> {
+async function stop({ node, access, server, ticker, round, basePeers, transport, storage }: Closing): Promise<void> {
   const deadlineMs = performance.now() + STOP_DEADLINE_MS;
   round.end();
   const closed = server.close(STOP_DEADLINE_MS + LAST_ANSWER_MS);
@@ -180,6 +191,7 @@ async function stop({ node, server, ticker, round, basePeers, transport, storage
   const isBusy = () => node.backlog.writes > 0 || node.replica.load.pushKeys > 0 || transport.pushesUnderWay > 0 || basePeers.isWorking;
   while (node.stopped === undefined && isBusy() && performance.now() < deadlineMs) await pause(LOOK_EVERY_MS);
   ticker.stop();
+  access.stop();
   await within(deadlineMs, node.stop());
   basePeers.close();
   await closed;

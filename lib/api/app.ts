@@ -1,12 +1,13 @@
 /**
  * The app: which path and method leads where, and what is said when none does.
  *
- * Each route has one handler and there is no middleware, because Hono answers such a route without its chain of promises. Paths are
- * matched as they stood on the wire.
+ * Each route has one handler and there is no middleware but that which asks who it is (access.ts), where a node has one: Hono answers
+ * such a route without its chain of promises. Paths are matched as they stood on the wire.
  */
 import { Hono } from "hono";
 import type { Kv } from "../core/kv.ts";
 import type { Log } from "../core/ports.ts";
+import type { Access } from "./access.ts";
 import { json, refusal, refusalOf } from "./answer.ts";
 import { createPeerRoutes, type PeerInbox, type TakePairs } from "./peer.ts";
 import { createBodies, pathOf, type Env, type Handler } from "./request.ts";
@@ -19,6 +20,8 @@ export interface AppDeps {
   readonly takePairs: TakePairs;
   readonly log: Log;
   readonly gate: Gate;
+  /** Decides first; undefined lets everybody in. */
+  readonly access: Access | undefined;
   /** What GET /status says beside the node's own status. */
   readonly about: () => Readonly<Record<string, unknown>>;
 }
@@ -33,8 +36,9 @@ export type App = Hono<Env>;
 
 type Method = "GET" | "POST" | "DELETE";
 
-export function createApp({ kv, inbox, takePairs, log, gate, about }: AppDeps): App {
+export function createApp({ kv, inbox, takePairs, log, gate, access, about }: AppDeps): App {
   const app: App = new Hono<Env>({ getPath: (_request, options) => pathOf((options as { env: Env["Bindings"] }).env.incoming) });
+  if (access !== undefined) app.use(access);
   const methods = new Map<string, Method[]>();
 
   const open = (method: Method, path: string, handler: Handler): void => {

@@ -11,6 +11,7 @@
  */
 import type { IncomingMessage } from "node:http";
 import { assert } from "../core/errors.ts";
+import { isExpectedBody } from "./signed-body.ts";
 
 export interface BodyLimits {
   readonly bytesMax: number;
@@ -89,7 +90,9 @@ export async function readBodyBytes(incoming: IncomingMessage, limits: BodyLimit
       }
     };
     const onEnd = (): void => {
-      settle(refusal === undefined ? { ok: true, bytes: held.subarray(0, size) } : { ...refusal, close: refusal.status === 413 });
+      if (refusal !== undefined) return settle({ ...refusal, close: refusal.status === 413 });
+      const bytes = held.subarray(0, size);
+      settle(isExpectedBody(incoming, bytes) ? { ok: true, bytes } : notSigned);
     };
     const onBroken = (): void => settle(refusal ?? broken);
 
@@ -99,6 +102,8 @@ export async function readBodyBytes(incoming: IncomingMessage, limits: BodyLimit
 }
 
 const broken: BodyRefusal = { ok: false, status: 400, problem: "the connection broke before the body was complete", close: true };
+
+const notSigned: BodyRefusal = { ok: false, status: 400, problem: "the body is not the one that was signed", close: false };
 
 function late(timeMs: number): BodyRefusal {
   return { ok: false, status: 408, problem: `the body took longer than ${timeMs} ms`, close: true };

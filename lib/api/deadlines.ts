@@ -6,6 +6,7 @@
  */
 import type { Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { Server as TlsServer } from "node:tls";
 
 interface Watched {
   outgoing: ServerResponse | undefined;
@@ -34,7 +35,7 @@ const LATE_ANSWER = [
 
 export function createDeadlines(server: Server, limitMs: number): Deadlines {
   const sockets = new Map<Socket, Watched>();
-  server.on("connection", (socket: Socket) => {
+  server.on(server instanceof TlsServer ? "secureConnection" : "connection", (socket: Socket) => {
     sockets.set(socket, { outgoing: undefined, bytesWritten: 0, looks: 0 });
     socket.once("close", () => sockets.delete(socket));
   });

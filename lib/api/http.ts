@@ -4,13 +4,20 @@
  * Node's default timeouts are a minute and five, looked at twice a minute: none of six slow attacks was cut in 45 seconds. It listens on
  * this machine alone unless told otherwise.
  *
+ * With TLS it asks whoever connects for a certificate and takes everybody: clients have none. What a certificate is needed for, and what a bad
+ * one is worth, is decided with each request (access.ts), which can say why. Sessions are not resumed: on one that is, OpenSSL says
+ * "verified" of a client that has shown nothing.
+ *
  * The port is taken first, before the storage is opened: when it is taken already that is said at once, with nothing half done.
  * Requests that come between are kept until there is an app.
  */
+import { constants } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { ConcordError } from "../core/errors.ts";
+import { TLS_VERSION_MIN, type TlsTexts } from "../auth/tls-files.ts";
+import { assert, ConcordError } from "../core/errors.ts";
 import { refusal } from "./answer.ts";
 import type { App } from "./app.ts";
 import { createDeadlines } from "./deadlines.ts";
@@ -19,6 +26,8 @@ export interface HttpServerOptions {
   readonly hostname: string;
   /** 0 takes any free one. */
   readonly port: number;
+  /** Undefined speaks plain HTTP. */
+  readonly tls?: TlsTexts | undefined;
 }
 
 export interface HttpServer {
@@ -27,6 +36,8 @@ export interface HttpServer {
   readonly url: string;
   /** Answers from now on; called once. */
   serve(app: App): void;
+  /** For connections from now on. */
+  renew(tls: TlsTexts): void;
   /** Takes no new connections, lets requests finish, and cuts what has not after the deadline. */
   close(deadlineMs: number): Promise<void>;
 }
@@ -43,25 +54,35 @@ const HANDLER_TIMEOUT_MS = 15_000;
 const KEEP_ALIVE_MS = 30_000;
 /** Under the usual limit of 1,024 open files, with room for the peers and the storage. */
 const CONNECTIONS_MAX = 900;
+/** A handshake is one round trip; whoever takes longer holds a socket without having said a word. */
+const HANDSHAKE_TIMEOUT_MS = 5_000;
 /** Requests kept before there is an app: it takes a second at most. */
 const EARLY_MAX = 1_000;
+
+const LIMITS = {
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  connectionsCheckingInterval: 1_000,
+  keepAliveTimeout: KEEP_ALIVE_MS,
+  noDelay: true,
+} as const;
+
+const TLS_LIMITS = { requestCert: true, rejectUnauthorized: false, handshakeTimeout: HANDSHAKE_TIMEOUT_MS } as const;
+
+function secureContextOf({ cert, key, ca }: TlsTexts) {
+  return { cert, key, ca, minVersion: TLS_VERSION_MIN, secureOptions: constants.SSL_OP_NO_TICKET } as const;
+}
 
 type Listener = (incoming: IncomingMessage, outgoing: ServerResponse) => unknown;
 
 /** Rejects with `invalid` when the port or the interface cannot be had. */
-export async function listenHttp({ hostname, port }: HttpServerOptions): Promise<HttpServer> {
+export async function listenHttp({ hostname, port, tls }: HttpServerOptions): Promise<HttpServer> {
   const early: (readonly [IncomingMessage, ServerResponse])[] = [];
   let listener: Listener = (incoming, outgoing) => {
     if (early.length < EARLY_MAX) early.push([incoming, outgoing]);
     else outgoing.writeHead(503, { "retry-after": "1" }).end();
   };
-  const server = createServer({
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    connectionsCheckingInterval: 1_000,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    noDelay: true,
-  });
+  const server = tls === undefined ? createServer(LIMITS) : createTlsServer({ ...LIMITS, ...TLS_LIMITS, ...secureContextOf(tls) });
   server.maxConnections = CONNECTIONS_MAX;
   const deadlines = createDeadlines(server, HANDLER_TIMEOUT_MS);
   server.on("request", (incoming: IncomingMessage, outgoing: ServerResponse) => {
@@ -79,10 +100,14 @@ export async function listenHttp({ hostname, port }: HttpServerOptions): Promise
   const taken = (server.address() as AddressInfo).port;
   return {
     port: taken,
-    url: `http://${reachable(hostname)}:${taken}`,
+    url: `${tls === undefined ? "http" : "https"}://${reachable(hostname)}:${taken}`,
     serve(app) {
       listener = getRequestListener(app.fetch, { errorHandler: () => refusal(400, "the request's line or its Host header is not valid") });
       for (const [incoming, outgoing] of early.splice(0)) void listener(incoming, outgoing);
+    },
+    renew(renewed) {
+      assert(tls !== undefined, "only a server with TLS has a certificate to renew");
+      (server as TlsServer).setSecureContext(secureContextOf(renewed));
     },
     async close(deadlineMs) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));

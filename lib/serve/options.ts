@@ -1,6 +1,9 @@
 /** What a node is told at its start, checked, with what is assumed where it is told nothing. */
 import type { ReplicaDefaults } from "../config.ts";
 import { NAME_BYTES_MAX } from "../core/codec.ts";
+import { DEFAULT_HOSTNAME } from "../api/http.ts";
+import { isLoopback } from "../auth/loopback.ts";
+import type { TlsPaths } from "../auth/tls-files.ts";
 import { ConcordError } from "../core/errors.ts";
 import type { Log, Storage } from "../core/ports.ts";
 import type { CreateTicker } from "../runtime/cron.ts";
@@ -9,8 +12,16 @@ import type { LogOptions } from "../runtime/log.ts";
 export interface ServeOptions {
   /** 0 takes any free one. */
   readonly port: number;
-  /** The interface to listen on; 127.0.0.1 by default. */
+  /** The interface to listen on; 127.0.0.1 by default. One that other machines reach needs a cluster key, or `insecure`. */
   readonly hostname?: string | undefined;
+  /** Holds the secret that the nodes of a cluster share: peers sign with it, and nothing unsigned is taken from a peer. */
+  readonly clusterKeyFile?: string | undefined;
+  /** Holds the tokens of clients. Without it a node with a cluster key answers clients on its own machine only. */
+  readonly tokenFile?: string | undefined;
+  /** PEM files: this node's certificate and its key, and the certificates of its cluster's CA. With them it speaks only TLS. */
+  readonly tls?: TlsPaths | undefined;
+  /** Lets in whoever reaches the port: clients, and without a cluster key peers as well. */
+  readonly insecure?: boolean | undefined;
   /** The base URL under which the peers know this node; http://localhost:<port> by default. */
   readonly address?: string | undefined;
   /** For people, for logs and for ties between concurrent writes; host and port of the address by default. */
@@ -32,21 +43,33 @@ export interface ServeOptions {
 }
 
 /** Throws `invalid`. */
-export function checkOptions({ port, name, pingEveryMs, timeoutMs }: ServeOptions): void {
+export function checkOptions(options: ServeOptions): void {
+  const { port, name, pingEveryMs, timeoutMs } = options;
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw invalid(`the port is ${port}; it is a whole number from 0 to 65535`);
   if (name === "" || Buffer.byteLength(name ?? "") > NAME_BYTES_MAX) throw invalid(`the name has 1 to ${NAME_BYTES_MAX} bytes`);
   checkMs("the time between pings", pingEveryMs);
   checkMs("the timeout", timeoutMs);
+  checkAccess(options);
+}
+
+function checkAccess({ hostname = DEFAULT_HOSTNAME, clusterKeyFile, tokenFile, insecure = false }: ServeOptions): void {
+  if (clusterKeyFile === undefined && !insecure && !isLoopback(hostname)) {
+    throw invalid(`listening on ${hostname} would let anybody there read and change the data: give a cluster key file, or say insecure`);
+  }
+  if (tokenFile !== undefined && clusterKeyFile === undefined) {
+    throw invalid("tokens for clients without a cluster key would leave the door for peers open: give a cluster key file too");
+  }
 }
 
 /** A base URL without its last slash. Throws `invalid`. */
-export function baseUrl(text: string, what: string): string {
+export function baseUrl(given: string, what: string, { tls }: Pick<ServeOptions, "tls">): string {
+  const text = given.replace(/\/\/.*@/s, "//…@");
   const example = /^[\w.-]+(:\d+)?\/?$/.test(text) ? `: write http://${text.replace(/\/$/, "")}` : ", such as http://localhost:8002";
   if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) throw invalid(`${what} ${JSON.stringify(text)} is not a base URL${example}`);
   const { origin, pathname, search, hash, username, protocol } = new URL(text);
   if (search !== "" || hash !== "" || username !== "")
     throw invalid(`${what} ${JSON.stringify(text)} holds more than a host, a port and a path`);
-  if (protocol !== "http:") throw invalid(`${what} ${JSON.stringify(text)}: nodes speak http with each other`);
+  if (tls !== undefined && protocol !== "https:") throw invalid(`${what} ${JSON.stringify(text)}: this node speaks TLS, so write https://`);
   return origin + pathname.replace(/\/$/, "");
 }
 

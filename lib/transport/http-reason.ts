@@ -1,7 +1,9 @@
 /** Why a request to a peer failed, in words for the log: "Peer … is down: connection refused". */
+import { TLS_REASONS } from "../auth/tls-reason.ts";
 
 /** Codes of the operating system and of undici. What is not here is shown as it says itself. */
 const REASONS: Readonly<Record<string, string>> = {
+  ...TLS_REASONS,
   ECONNREFUSED: "connection refused",
   ECONNRESET: "the connection broke",
   EPIPE: "the connection broke",

@@ -7,9 +7,13 @@
  * `unreachable` is said of a peer whose machine or program refuses: nobody need wait for a timeout then. A peer that takes the
  * request and stays silent is left to the failure detector; here its request is only given up, so that nothing is held for ever.
  *
- * A peer that does not know `/peer` is a node of the base protocol: its messages go to whoever speaks that (base-peer.ts).
+ * A peer that does not know `/peer` is a node of the base protocol: its messages go to whoever speaks that (base-peer.ts). With a cluster
+ * key each request is signed, and an answer that is not signed is none (auth/conversation.ts): a node of the base protocol is then a stranger.
  */
 import { Pool } from "undici";
+import type { ClusterKeys } from "../auth/cluster-key.ts";
+import { Conversation, type SealedAnswer } from "../auth/conversation.ts";
+import { TLS_VERSION_MIN, type TlsTexts } from "../auth/tls-files.ts";
 import { ConcordError } from "../core/errors.ts";
 import { decodeFrame, encodeFrame, FRAME_BYTES_MAX } from "../core/frame.ts";
 import type { Message } from "../core/message.ts";
@@ -21,6 +25,10 @@ export interface HttpTransportOptions {
   readonly address: string;
   /** After this a request without a complete answer is given up. */
   readonly timeoutMs: number;
+  /** What requests are signed with, as of now; undefined signs nothing. */
+  readonly keys?: (() => ClusterKeys) | undefined;
+  /** What this node shows to peers, and whom it believes, as of now. Undefined believes of https what the system does, and takes http as well. */
+  readonly tls?: (() => TlsTexts) | undefined;
 }
 
 /** What the transport delivers to: a node. */
@@ -77,6 +85,10 @@ interface Peer {
   readonly pool: Pool;
   /** The path of its base URL, without the last slash. */
   readonly path: string;
+  /** With a cluster key. */
+  readonly conversation: Conversation | undefined;
+  /** What its connections were opened with. */
+  readonly tls: TlsTexts | undefined;
   inFlight: number;
   /** Its last answer was that of a node of the base protocol. */
   isBase: boolean;
@@ -90,22 +102,27 @@ export function createHttpTransport(options: HttpTransportOptions): HttpTranspor
 
   const peerAt = (address: string): Peer => {
     let peer = peers.get(address);
-    if (peer !== undefined) return peer;
-    peer = openPeer(address, options.timeoutMs);
+    if (peer !== undefined && peer.tls === options.tls?.()) return peer;
+    // Renewed certificates are for new connections; what is under way ends on the old ones.
+    void peer?.pool.close();
+    peer = openPeer(address, options);
     peers.set(address, peer);
     if (peers.size > PEERS_MAX) dropIdle(peers);
     return peer;
   };
 
-  const exchange = async (peer: Peer, { method, path, headers, body }: Exchange): Promise<PeerAnswer> => {
+  const exchange = async (peer: Peer, sent: Exchange): Promise<PeerAnswer> => {
     if (closed) throw new ConcordError("peer-failed", "this node is stopping");
     if (peer.inFlight >= IN_FLIGHT_MAX) throw new ConcordError("overloaded", `${IN_FLIGHT_MAX} requests to the peer wait already`);
     peer.inFlight++;
     try {
       // The signal covers the answer's body too: a peer that trickles would otherwise never be late.
       const signal = AbortSignal.timeout(options.timeoutMs);
-      const answer = await peer.pool.request({ method, path: peer.path + path, headers, body: body ?? null, signal });
-      return { status: answer.statusCode, body: await answer.body.bytes() };
+      if (peer.conversation === undefined) return await carryOnce(peer, sent, signal);
+      const line = { method: sent.method, path: sent.path, from: sent.headers["from"] ?? "" };
+      return await peer.conversation.exchange(line, sent.body, ({ method, path }, body, authorization) =>
+        carryOnce(peer, { method, path, body, headers: { ...sent.headers, authorization } }, signal),
+      );
     } finally {
       peer.inFlight--;
     }
@@ -166,7 +183,7 @@ export function createHttpTransport(options: HttpTransportOptions): HttpTranspor
 }
 
 interface Exchange {
-  readonly method: "GET" | "POST";
+  readonly method: string;
   readonly path: string;
   readonly headers: Record<string, string>;
   readonly body: string | Uint8Array | undefined;
@@ -176,19 +193,32 @@ const JSON_HEADERS = { "content-type": "application/json" };
 const FRAME_HEADERS = { "content-type": "application/octet-stream" };
 
 /** Throws `invalid`: an address that was learned from a stranger's ping may be anything. */
-function openPeer(address: string, timeoutMs: number): Peer {
+function openPeer(address: string, { timeoutMs, keys, tls: tlsNow }: HttpTransportOptions): Peer {
   if (!/^https?:/i.test(address) || !URL.canParse(address)) throw new ConcordError("invalid", "its address is not a URL of HTTP");
   const url = new URL(address);
+  const tls = tlsNow?.();
+  if (tls !== undefined && url.protocol !== "https:")
+    throw new ConcordError("invalid", "its address is one of http, and this node speaks TLS");
   const pool = new Pool(url.origin, {
     connections: CONNECTIONS_MAX,
-    connect: { timeout: CONNECT_TIMEOUT_MS },
+    connect: { timeout: CONNECT_TIMEOUT_MS, ...(tls && { cert: tls.cert, key: tls.key, ca: tls.ca, minVersion: TLS_VERSION_MIN }) },
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
     maxResponseSize: FRAME_BYTES_MAX,
   });
-  return { pool, path: url.pathname.replace(/\/$/, ""), inFlight: 0, isBase: false };
+  const conversation = keys === undefined ? undefined : new Conversation(keys);
+  return { pool, path: url.pathname.replace(/\/$/, ""), conversation, tls, inFlight: 0, isBase: false };
+}
+
+async function carryOnce(
+  { pool, path: base }: Peer,
+  { method, path, headers, body }: Exchange,
+  signal: AbortSignal,
+): Promise<SealedAnswer> {
+  const answer = await pool.request({ method, path: base + path, headers, body: body ?? null, signal });
+  return { status: answer.statusCode, body: await answer.body.bytes(), seal: String(answer.headers["authentication-info"] ?? "") };
 }
 
 /** The longest known address that nothing is under way to. */

@@ -21,19 +21,20 @@ const layers: Readonly<Record<string, Layer>> = {
   peers: { from: ["core"], node: false },
   replica: { from: ["core", "repair", "peers"], node: false },
   node: { from: ["core", "replica"], node: false },
+  auth: { from: ["core"], node: true },
   storage: { from: ["core"], node: true },
-  transport: { from: ["core"], node: true },
+  transport: { from: ["core", "auth"], node: true },
   runtime: { from: ["core"], node: true },
-  api: { from: ["core"], node: true },
+  api: { from: ["core", "auth"], node: true },
   config: { from: ["core"], typesFrom: ["replica"], node: true },
-  client: { from: ["core"], node: true },
+  client: { from: ["core", "auth"], node: true },
   serve: {
-    from: ["core", "repair", "peers", "replica", "node", "storage", "transport", "runtime", "api", "config", "client"],
+    from: ["core", "repair", "peers", "replica", "node", "storage", "auth", "transport", "runtime", "api", "config", "client"],
     node: true,
   },
   sim: { from: ["core", "replica", "node", "config"], typesFrom: ["repair", "peers"], node: false },
   index: { from: ["core", "replica", "node", "storage", "transport", "runtime", "api", "config", "client", "serve"], node: false },
-  cmd: { from: ["serve", "client", "config", "sim", "lib/core/errors.ts"], node: true },
+  cmd: { from: ["serve", "client", "auth", "config", "sim", "lib/core/errors.ts"], node: true },
 };
 
 /**
@@ -42,6 +43,7 @@ const layers: Readonly<Record<string, Layer>> = {
  */
 export const libraries: Readonly<Record<string, string>> = {
   "@hono/node-server": "lib/api/http.ts",
+  "@peculiar/x509": "lib/auth/certificates.ts",
   citty: "cmd/",
   consola: "lib/runtime/log.ts",
   hono: "lib/api/",
