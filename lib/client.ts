@@ -256,6 +256,8 @@ function errorIn(text: string): string | undefined {
 
 const CODES: Readonly<Record<number, ErrorCode>> = {
   400: "invalid",
+  401: "not-allowed",
+  403: "not-allowed",
   413: "too-large",
   414: "too-large",
   429: "overloaded",

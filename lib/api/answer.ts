@@ -67,6 +67,7 @@ const STATUSES: Readonly<Record<ErrorCode, number>> = {
   "disk-full": 507,
   "storage-failed": 503,
   "too-few-copies": 503,
+  "not-allowed": 403,
   "peer-failed": 502,
   damaged: 500,
   locked: 500,

@@ -72,9 +72,7 @@ function readChallenge(body: Uint8Array): Challenge {
 }
 
 function unsealed({ status, seal }: SealedAnswer): string {
+  if (seal !== "") return "its answer is signed with another cluster key than this node's, or was changed on the way";
   if (status === 401) return "it does not know this node's cluster key";
-  if (seal !== "") return "its answer is signed with another cluster key than this node's";
-  return status < 300
-    ? "its answer is not signed: it is no node of this cluster, or runs without the cluster key"
-    : `it answered ${status}, not signed with the cluster key`;
+  return `it answered ${status}, not signed with the cluster key: it is no node of this cluster, or runs without the key`;
 }

@@ -2,6 +2,7 @@
 
 const NOT_OURS = "its certificate is not signed by the CA that is trusted here";
 const NO_TLS = "it does not speak TLS";
+const NO_TLS_13 = "it does not speak TLS 1.3";
 
 export const TLS_REASONS: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: "its certificate has expired",
@@ -15,7 +16,7 @@ export const TLS_REASONS: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: NOT_OURS,
   ERR_SSL_WRONG_VERSION_NUMBER: NO_TLS,
   ERR_SSL_PACKET_LENGTH_TOO_LONG: NO_TLS,
-  EPROTO: NO_TLS,
-  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: "it does not speak TLS 1.3",
-  ERR_SSL_UNSUPPORTED_PROTOCOL: "it does not speak TLS 1.3",
+  EPROTO: NO_TLS_13,
+  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: NO_TLS_13,
+  ERR_SSL_UNSUPPORTED_PROTOCOL: NO_TLS_13,
 };

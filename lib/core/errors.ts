@@ -32,6 +32,8 @@ export type ErrorCode =
   | "overloaded"
   /** Fewer nodes than asked for hold the write durably; the write stays. */
   | "too-few-copies"
+  /** Who asks has not shown that they may: no token, or one for less. */
+  | "not-allowed"
   /** A peer did not answer, or answered outside the protocol. */
   | "peer-failed";
 
