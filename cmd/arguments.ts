@@ -94,9 +94,10 @@ function readFlag(argument: string, args: ArgsDef): Flag {
   const positive = written.startsWith("no-") ? flagNamed(written.slice(3), args) : undefined;
   if (positive?.type === "boolean") return { name: written.slice(3), definition: positive, value, negated: true };
   const names = flagNames(args);
-  if (SECRETS.test(written) && names.includes("token-file")) {
+  const hint = /key/i.test(written) ? "cluster-key-file" : "token-file";
+  if (SECRETS.test(written) && names.includes(hint)) {
     throw usageFailure(
-      `${dashes}${written} is no flag: every program on this machine can see what is typed; write the secret into a file, and give --token-file=FILE`,
+      `${dashes}${written} is no flag: every program on this machine can see what is typed; write the secret into a file, and give --${hint}=FILE`,
     );
   }
   const near = suggest(written, [...names, "help"]);

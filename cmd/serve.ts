@@ -3,6 +3,7 @@
  */
 import { join } from "node:path";
 import type { RunningNode, ServeOptions } from "../lib/serve.ts";
+import { linesOfAccess } from "./access-lines.ts";
 import { createCommand, type Terminal, type Values } from "./command.ts";
 import { EXIT, Failure, nodeFailure, usageFailure } from "./exit.ts";
 import { isLoopback } from "../lib/auth/loopback.ts";
@@ -92,6 +93,7 @@ async function runNode(values: Values<typeof args>, { exit, stdout, stderr }: Te
   });
   const say = (line: string): void => void stdout.write(`[${node.name}] ${line}\n`);
   say(`listens on ${node.address}, ${options.folder === undefined ? "keeps its data in memory" : `keeps its data in ${options.folder}`}`);
+  for (const line of linesOfAccess(options)) say(line);
   if (process.connected) process.send?.({ listening: node.port });
   const failure = await Promise.race([node.failed, stop.asked]);
   await node.stop();

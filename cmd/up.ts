@@ -5,9 +5,10 @@
  * seen as down while they are looking.
  */
 import { createServer } from "node:net";
+import { readClusterKeys } from "../lib/auth/cluster-key.ts";
 import { createClient, type NodeStatus } from "../lib/client.ts";
 import { createCommand, type Terminal, type Values } from "./command.ts";
-import { EXIT, Failure, usageFailure } from "./exit.ts";
+import { EXIT, Failure, nodeFailure, usageFailure } from "./exit.ts";
 import { DATA_FOLDER } from "./serve.ts";
 import { readCount, readPort, readSeconds } from "./settings.ts";
 import { listenForStop } from "./signals.ts";
@@ -43,6 +44,7 @@ const args = {
     default: "5",
     description: "Seconds without an answer after which a peer is down; serve alone takes 15.",
   },
+  "cluster-key-file": { type: "string", valueHint: "FILE", description: "The nodes sign what they say to each other, as with serve." },
 } as const;
 
 export const up = createCommand({
@@ -58,6 +60,7 @@ export const up = createCommand({
     ["npm start", "three nodes on 8001, 8002 and 8003"],
     ["npm start -- --nodes=5 --port=9001", "five nodes on 9001 to 9005"],
     ["concord up --memory", "three nodes that leave nothing on the disk"],
+    ["concord keygen cluster.key && concord up --cluster-key-file=cluster.key", "three nodes that sign what they say to each other"],
   ],
   run: runCluster,
 });
@@ -106,7 +109,19 @@ function readPlans(values: Values<typeof args>, program: Program): NodePlan[] {
   if (values.data === "") throw usageFailure("--data is the name of a folder; for none, write --memory");
   const pingEverySeconds = readSeconds("pingfreq", values.pingfreq) / 1_000;
   const timeoutSeconds = readSeconds("timeout", values.timeout) / 1_000;
-  return planCluster({ nodes, port, folder: values.memory ? undefined : values.data, pingEverySeconds, timeoutSeconds }, program);
+  const folder = values.memory ? undefined : values.data;
+  const clusterKeyFile = readKeyFile(values["cluster-key-file"]);
+  return planCluster({ nodes, port, folder, pingEverySeconds, timeoutSeconds, clusterKeyFile }, program);
+}
+
+/** Looked at here, because each node would say the same of it. */
+function readKeyFile(path: string | undefined): string | undefined {
+  try {
+    if (path !== undefined) readClusterKeys(path);
+    return path;
+  } catch (error) {
+    throw nodeFailure(error);
+  }
 }
 
 /** Before anything is started: one clear line instead of three nodes that fail one after the other. */

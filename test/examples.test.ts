@@ -38,7 +38,7 @@ test.serial("README: every flag of serve and up is in the table, with its defaul
   const readme = readText("README.md");
   for (const command of ["serve", "up"]) {
     const help = (await clone.run(`node --import=tsx cmd/main.ts ${command} --help`)).join(" ").replace(/\s+/g, " ");
-    const flags = [...help.matchAll(/ --(\w+)(?:=\S+)? [A-Z].*?(?= --\w+(?:=\S+)? [A-Z]|$)/g)].filter(([, name]) => name !== "help");
+    const flags = [...help.matchAll(/ --([\w-]+)(?:=\S+)? [A-Z].*?(?= --[\w-]+(?:=\S+)? [A-Z]|$)/g)].filter(([, name]) => name !== "help");
     t.true(flags.length >= 6, `${command}: ${flags.length} flags`);
     for (const [text, name = ""] of flags) {
       const value = / Default: (\S+)\. /.exec(`${text} `)?.[1] ?? "";

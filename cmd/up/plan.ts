@@ -12,6 +12,7 @@ export interface ClusterOptions {
   readonly folder: string | undefined;
   readonly pingEverySeconds: number;
   readonly timeoutSeconds: number;
+  readonly clusterKeyFile: string | undefined;
 }
 
 export interface NodePlan {
@@ -48,6 +49,7 @@ export function planCluster(options: ClusterOptions, program: Program): NodePlan
       `--pingfreq=${options.pingEverySeconds}`,
       `--timeout=${options.timeoutSeconds}`,
       ...folderFlags(folder, name),
+      ...(options.clusterKeyFile === undefined ? [] : [`--cluster-key-file=${options.clusterKeyFile}`]),
     ];
     const commandLine = [program.shown, ...argv.map(quote)].join(" ");
     return { name, port, url: urls[i] ?? "", folder, argv, commandLine };

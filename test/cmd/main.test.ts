@@ -28,7 +28,7 @@ test("--version, --help: on standard output, plain, exit code 0", async (t) => {
   const help = await shell(`${concord} --help`);
   t.is(help.code, 0);
   t.is(help.stderr, "");
-  for (const command of ["serve", "up", "put", "get", "del", "ls", "status", "simulate"])
+  for (const command of ["serve", "up", "put", "get", "del", "ls", "status", "keygen", "certs", "simulate"])
     t.regex(help.stdout, new RegExp(`^ {2}${command} +\\w`, "m"));
   t.false(help.stdout.includes("\u001b"));
   t.deepEqual(await shell(`${concord} help serve`), await shell(`${concord} serve --help`));
@@ -57,6 +57,22 @@ const refused: readonly (readonly [argv: string, line: string])[] = [
   [
     "serve --port=8001 --peers= --host=0.0.0.0 --insecure",
     "concord serve: with --host=0.0.0.0 the peers must be told where to find this node:",
+  ],
+  [
+    "serve --port=8001 --peers= --tls-cert=a.crt",
+    "concord serve: --tls-cert, --tls-key and --tls-ca are given together; concord certs makes the three files (concord serve --help)",
+  ],
+  ["serve --port=8001 --peers= --cluster-key-file=none", "concord serve: the cluster key file none cannot be read: there is no such file"],
+  ["up --cluster-key-file=none", "concord up: the cluster key file none cannot be read: there is no such file"],
+  [
+    "get k --token=hunter2",
+    "concord get: --token is no flag: every program on this machine can see what is typed; write the secret into a file, and give --token-file=FILE",
+  ],
+  ["serve --port=1 --peers= --cluster-key hunter2", "concord serve: --cluster-key is no flag: every program on this machine can see"],
+  ["get k --token-file=none", "concord get: the token file none cannot be read: there is no such file"],
+  [
+    "certs --hosts=http://a:1",
+    'concord certs: --hosts: "http://a:1" is not the name or the address of a host: leave out http:// and the port',
   ],
   ["serve --port=0 --peers=", "concord serve: with --port=0 say where the data goes: add --data=DIR, --id=NAME or --memory"],
   ["up --nodes=0", 'concord up: --nodes is a whole number from 1 to 16, not "0"'],

@@ -9,6 +9,7 @@ test("what is right comes back in its form", (t) => {
   t.is(readSeconds("timeout", "15"), 15_000);
   t.is(readNodeUrl("node", "http://localhost:8001/"), "http://localhost:8001");
   t.is(readNodeUrl("node", "HTTP://LOCALHOST:8001"), "http://localhost:8001");
+  t.is(readNodeUrl("node", "https://localhost:8001"), "https://localhost:8001");
   t.deepEqual(readNodeUrls("peers", ""), []);
   t.deepEqual(readNodeUrls("peers", " http://a:1 ,http://b:2,http://a:1,"), ["http://a:1", "http://b:2"]);
   t.is(readId("id", "nó-1.a_b"), "nó-1.a_b");
@@ -30,7 +31,12 @@ const refused: readonly (readonly [what: string, read: () => unknown, message: R
   ["no scheme", () => readNodeUrl("node", "localhost:8001"), /did you mean http:\/\/localhost:8001\?$/],
   ["a colon and a port", () => readNodeUrl("node", ":8001"), /did you mean http:\/\/localhost:8001\?$/],
   ["a port alone", () => readNodeUrl("node", "8001"), /did you mean http:\/\/localhost:8001\?$/],
-  ["https", () => readNodeUrl("node", "https://localhost:8001"), /did you mean http:\/\/localhost:8001\?$/],
+  ["another scheme", () => readNodeUrl("node", "ftp://localhost:8001"), /did you mean http:\/\/localhost:8001\?$/],
+  [
+    "a password in the URL",
+    () => readNodeUrl("node", "http://me:hunter2@localhost:8001"),
+    /^--node: "http:\/\/…@localhost:8001" is not [^@]*$/,
+  ],
   ["half a scheme", () => readNodeUrl("node", "http:/localhost:8001/store"), /is not the URL of a node/],
   ["a path", () => readNodeUrl("node", "http://localhost:8001/store"), /did you mean http:\/\/localhost:8001\?$/],
   ["nonsense", () => readNodeUrl("node", "no url"), /such as http:\/\/localhost:8002$/],
@@ -41,7 +47,7 @@ const refused: readonly (readonly [what: string, read: () => unknown, message: R
   [
     "every interface",
     () => readHost("host", "0.0.0.0", false),
-    /^--host=0\.0\.0\.0 would let anybody .*: add --insecure .*, or leave --host out$/,
+    /^--host=0\.0\.0\.0 would let anybody .*: add --cluster-key-file=FILE \(concord keygen FILE makes one\), or --insecure if that is meant$/,
   ],
   ["another interface", () => readHost("host", "192.168.1.5", false), /--insecure/],
   ["no loopback", () => readHost("host", "127.example.org", false), /--insecure/],
