@@ -13,10 +13,11 @@ import type { MiddlewareHandler } from "hono";
 import { isLoopback } from "../auth/loopback.ts";
 import { isSigned } from "../auth/signature.ts";
 import type { Tokens } from "../auth/tokens.ts";
-import type { Seal, Verifier } from "../auth/verifier.ts";
+import type { Verifier } from "../auth/verifier.ts";
 import { CLOSE, refusal } from "./answer.ts";
 import { readBodyBytes } from "./body.ts";
 import { pathOf, type Call, type Env } from "./request.ts";
+import { sealAnswer } from "./seal.ts";
 import { expectBody } from "./signed-body.ts";
 
 /** Stands before all routes. */
@@ -38,7 +39,7 @@ export interface AccessOptions {
 type Need = "nothing" | "read" | "write" | "peer" | "peer or write";
 
 /** Answered to anybody: they tell nothing but that there is a node. */
-const OPEN: ReadonlySet<string> = new Set(["/ping", "/livez", "/readyz"]);
+const OPEN: ReadonlySet<string> = new Set(["/ping", "/health", "/livez", "/readyz"]);
 
 const FOR_BEARERS = { "www-authenticate": 'Bearer realm="concord"' } as const;
 const FOR_PEERS = { "www-authenticate": 'Concord realm="concord"' } as const;
@@ -62,23 +63,19 @@ export function createAccess(options: AccessOptions): Access {
   };
 
   /** A signed request: what comes back is signed too, whatever it is. */
-  const admitSigned = async (call: Call, checker: Verifier, next: () => Promise<void>): Promise<Response | undefined> => {
-    const { incoming } = call.env;
+  const admitSigned = async ({ env: { incoming, outgoing } }: Call, checker: Verifier, next: () => Promise<void>) => {
     const { authorization = "", from = "" } = incoming.headers;
     const verdict = checker.check(authorization, { method: incoming.method ?? "", path: incoming.url ?? "", from });
     if (verdict.kind === "stranger") return refuse(incoming, notOurs(authorization));
+    sealAnswer(outgoing, verdict.seal);
     if (verdict.kind === "again") {
       const headers = { "content-type": "application/json", ...FOR_PEERS, ...(await discardBody(incoming)) };
-      return sealed(new Response(verdict.challenge, { status: 401, headers }), verdict.seal);
+      return new Response(verdict.challenge, { status: 401, headers });
     }
     const problem = verdict.kind === "full" ? FULL : certificates ? certificateProblem(incoming) : undefined;
-    if (problem !== undefined) return sealed(await refuse(incoming, problem), verdict.seal);
+    if (problem !== undefined) return refuse(incoming, problem);
     if (verdict.kind === "peer") expectBody(incoming, verdict.digest);
-    await next();
-    const answer = call.res;
-    call.res = undefined;
-    call.res = await sealed(answer, verdict.seal);
-    return undefined;
+    return next();
   };
 
   return async (call, next) => {
@@ -139,10 +136,4 @@ async function discardBody(incoming: IncomingMessage): Promise<Readonly<Record<s
   if (headers["transfer-encoding"] === undefined && (headers["content-length"] ?? "0") === "0") return {};
   const read = await readBodyBytes(incoming, DISCARD);
   return read.ok || !read.close ? {} : CLOSE;
-}
-
-async function sealed(answer: Response, seal: Seal): Promise<Response> {
-  const body = new Uint8Array(await answer.arrayBuffer());
-  const headers = { ...Object.fromEntries(answer.headers), "authentication-info": seal(answer.status, body) };
-  return new Response(body.length === 0 ? null : body, { status: answer.status, headers });
 }
