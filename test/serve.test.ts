@@ -101,7 +101,7 @@ test("options that cannot be meant are refused by name", async (t) => {
   await refused({ port: 0, peers: ["http://x:1/?a=b"] }, /holds more than/);
   await refused({ port: 0, peers: [], pingEveryMs: 0 }, /the time between pings is 0 s/);
   await refused({ port: 0, peers: [], name: "" }, /the name has/);
-  await refused({ port: 0, peers: [], hostname: "192.0.2.1" }, /192\.0\.2\.1 is not an address of this machine/);
+  await refused({ port: 0, peers: [], hostname: "192.0.2.1", insecure: true }, /192\.0\.2\.1 is not an address of this machine/);
 });
 
 test("a disk that fails stops the node with one clear line; reads go on, writes are refused", async (t) => {

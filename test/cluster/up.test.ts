@@ -5,6 +5,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { createServer } from "node:net";
 import test, { type ExecutionContext } from "ava";
 import { createClient } from "../../lib/client.ts";
+import { clusterKeyFile } from "../support/secrets.ts";
 import { freePorts, keepLines, MAIN, plainEnvironment, ROOT, temporaryFolder, waitFor, type Exit } from "./support.ts";
 
 interface Up {
@@ -101,11 +102,14 @@ test.serial("up: the nodes see each other, a killed one is reported with how to 
   await t.throwsAsync(() => one.get("missed"), { message: /^no node answers at / });
 });
 
-test.serial("up: when it is killed itself, its nodes end as well", async (t) => {
+test.serial("up: with a cluster key the nodes sign; when it is killed itself, its nodes end as well", async (t) => {
   t.timeout(60_000);
   const port = await freeRange(2);
-  const up = run(t, ["up", "--nodes=2", `--port=${port}`, "--memory"]);
+  const key = await clusterKeyFile(t);
+  const up = run(t, ["up", "--nodes=2", `--port=${port}`, "--memory", `--cluster-key-file=${key}`]);
   await find(up, "the guide", /^Ctrl-C stops all of them\.$/);
+  t.is(up.lines.filter((line) => line.includes("| peers sign with the cluster key")).length, 2);
+  t.is(up.lines.filter((line) => line.endsWith("All peers are up")).length, 2);
   const pids = up.lines.flatMap((line) => /^ {2}node\d .* pid (\d+) /.exec(line)?.[1] ?? []).map(Number);
   t.is(pids.length, 2);
   up.child.kill("SIGKILL");
