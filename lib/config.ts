@@ -22,8 +22,11 @@ export const REPLICA_DEFAULTS: ReplicaDefaults = {
   copiesTimeoutMs: 5_000,
   /** Some MB of waiting requests. */
   waitingWritesMax: 10_000,
-  /** An expired value is not served from its very millisecond; the sweep only frees space. */
-  sweepEveryMs: 10_000,
+  /**
+   * An expired value is not served from its very millisecond; the sweep frees its space, and tells those who watch. So it looks at each
+   * tick: when nothing has expired that is one look at the first row of an index.
+   */
+  sweepEveryMs: 1_000,
   /** A few milliseconds of one turn. */
   sweepMax: 500,
   /** Half a store that vanishes at once is more likely a fault than a wish. */

@@ -8,6 +8,7 @@
  * A storage that failed is the end of this node's life: what the disk holds is unknown until it is opened again, so every waiting
  * write is refused and nothing more is taken.
  */
+import type { Dot } from "./core/dot.ts";
 import { ConcordError } from "./core/errors.ts";
 import type { Siblings } from "./core/entry.ts";
 import type { EntryKey } from "./core/layout.ts";
@@ -94,13 +95,12 @@ export class Node {
 
   /** Resolves when the operations are durable here and on as many nodes as asked for, or when they are refused. */
   write(operations: readonly Operation[], copies: number, local = false): Promise<WriteResult> {
-    const refusal = this.#refusal();
-    if (refusal !== undefined) return Promise.resolve({ ok: false, error: refusal, copies: 0 });
-    const ticket = ++this.#ticket;
-    return new Promise((resolve) => {
-      this.#waiting.set(ticket, resolve);
-      this.#post({ input: { type: "write", ticket, operations, copies, local }, reply: undefined });
-    });
+    return this.#ask((ticket) => ({ type: "write", ticket, operations, copies, local }));
+  }
+
+  /** Resolves when what `copies` nodes hold of the key, and all that `seen` names, is durable here; or with why it is not. */
+  read(key: EntryKey, copies: number, seen: readonly Dot[]): Promise<WriteResult> {
+    return this.#ask((ticket) => ({ type: "read", ticket, key, copies, seen }));
   }
 
   /** A message from a peer. The first call of `reply` counts; it is given undefined when there is no answer. */
@@ -129,6 +129,16 @@ export class Node {
     this.#stopped ??= new ConcordError("stopping", "the node is stopping");
     if (this.#isBusy) await new Promise<void>((resolve) => this.#idle.push(resolve));
     this.#refuseWaiting(new ConcordError("stopping", "the node stopped before enough copies were made; the write is stored"), 1);
+  }
+
+  #ask(inputFor: (ticket: number) => Input): Promise<WriteResult> {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) return Promise.resolve({ ok: false, error: refusal, copies: 0 });
+    const ticket = ++this.#ticket;
+    return new Promise((resolve) => {
+      this.#waiting.set(ticket, resolve);
+      this.#post({ input: inputFor(ticket), reply: undefined });
+    });
   }
 
   #refusal(): ConcordError | undefined {

@@ -8,9 +8,8 @@
 import { Audit } from "./core/audit.ts";
 import type { Change, MergeOutcome } from "./core/change.ts";
 import type { Context } from "./core/context.ts";
-import { newIncarnation, type Dot } from "./core/dot.ts";
+import { newIncarnation } from "./core/dot.ts";
 import { ConcordError } from "./core/errors.ts";
-import type { EntryKey } from "./core/layout.ts";
 import type { Message, Push, RepairAnswer, RepairRequest } from "./core/message.ts";
 import type { Output } from "./core/output.ts";
 import type { Now, Random } from "./core/ports.ts";
@@ -24,6 +23,8 @@ import { answerSketch } from "./repair/sketch-answer.ts";
 import { Sketches } from "./repair/sketches.ts";
 import { Pusher, type PusherOptions } from "./repair/pusher.ts";
 import type { Input, Operation } from "./replica/input.ts";
+import { apply, refusalOf, type Applied } from "./replica/operations.ts";
+import { Reads } from "./replica/reads.ts";
 
 export interface ReplicaOptions extends Omit<PingerOptions, "instance">, PullerOptions, PusherOptions {
   /** Addresses of the peers; the node's own may be among them. */
@@ -47,6 +48,7 @@ export class Replica {
   readonly #sketches: Sketches;
   readonly #puller: Puller;
   readonly #pusher: Pusher;
+  readonly #reads: Reads;
   readonly #toldFarAhead = new Set<string>();
   /** A large store is compared with its entries while it serves; a small one was when it opened. */
   #audit: Audit | undefined;
@@ -67,11 +69,13 @@ export class Replica {
     this.#sketches = new Sketches(store);
     this.#puller = new Puller(store, options, random, nextExchange, this.#sketches);
     this.#pusher = new Pusher(store, this.membership, options, nextExchange);
+    this.#reads = new Reads(store, this.membership, this.#pusher, options, nextExchange);
   }
 
   /** Sizes of what is bounded, for checks and status. */
-  get load(): { readonly pushKeys: number; readonly waitingWrites: number; readonly wantedPulls: number } {
-    return { pushKeys: this.#pusher.queuedKeys, waitingWrites: this.#pusher.waitingWrites, wantedPulls: this.#puller.wantedCount };
+  get load(): { readonly pushKeys: number; readonly waitingWrites: number; readonly waitingReads: number; readonly wantedPulls: number } {
+    const { queuedKeys: pushKeys, waitingWrites } = this.#pusher;
+    return { pushKeys, waitingWrites, waitingReads: this.#reads.waitingCount, wantedPulls: this.#puller.wantedCount };
   }
 
   /** The peer that a repair session runs with. */
@@ -83,10 +87,12 @@ export class Replica {
     switch (input.type) {
       case "write":
         return this.#onWrite(input, now);
+      case "read":
+        return this.#reads.begin(input, now);
       case "message":
         return this.#onMessage(input.from, input.message, now);
       case "unreachable":
-        return this.#onPeers(this.#pinger.onUnreachable(input.to, input.why, now), now);
+        return this.#onPeers([...this.#reads.onPeerFailed(input.to), ...this.#pinger.onUnreachable(input.to, input.why, now)], now);
       case "base-pong":
         return this.#onPeers(this.#pinger.onBasePong(input.from, now), now);
       case "tick":
@@ -107,7 +113,7 @@ export class Replica {
       this.#pinger.onTick(() => this.store.summary(), now),
       now,
     );
-    outputs.push(...this.#pusher.onTick(now), ...this.#puller.onTick(now), ...this.#auditSome());
+    outputs.push(...this.#pusher.onTick(now), ...this.#reads.onTick(now), ...this.#puller.onTick(now), ...this.#auditSome());
     if (now.monotonicMs - this.#sweptMs < this.#options.sweepEveryMs) return outputs;
     this.#sweptMs = now.monotonicMs;
     const swept = this.store.sweep(now.wallMs, this.#options.sweepMax, now.wallMs);
@@ -129,16 +135,16 @@ export class Replica {
   }
 
   #onWrite({ ticket, operations, copies, local = false }: Extract<Input, { type: "write" }>, now: Now): Output[] {
-    const refusal = this.#refusal(operations, copies);
+    const refusal = this.#refusal(operations, copies, now);
     if (refusal !== undefined) return [{ type: "settle", ticket, result: { ok: false, error: refusal, copies: 0 } }];
-    const dots: (Dot | undefined)[] = [];
+    const dots: (Applied["dots"] | undefined)[] = [];
     const outputs: Output[] = [];
-    for (const { key, write, observed } of operations) {
-      const change = write === undefined ? this.store.remove(key, observed, now.wallMs) : this.store.put(key, write, now.wallMs);
-      dots.push(change?.dot);
-      if (change === undefined) continue;
-      if (!local) this.#pusher.add(change.key, change.entry.gone, copies > 1 ? ticket : undefined, outputs);
-      outputs.push(changed(change));
+    for (const operation of operations) {
+      const applied = apply(this.store, operation, now.wallMs);
+      dots.push(applied?.dots);
+      if (applied === undefined) continue;
+      if (!local) this.#pusher.add(applied.key, applied.gone, copies > 1 ? ticket : undefined, outputs);
+      outputs.push(changed(applied));
     }
     const settled = this.#pusher.expect(ticket, dots, copies, now);
     if (settled !== undefined) outputs.push(settled);
@@ -146,22 +152,10 @@ export class Replica {
   }
 
   /** Everything that can be refused is, before the first operation changes anything. */
-  #refusal(operations: readonly Operation[], copies: number): ConcordError | undefined {
+  #refusal(operations: readonly Operation[], copies: number, now: Now): ConcordError | undefined {
     const nodes = 1 + this.membership.members().length;
     if (copies > nodes) return new ConcordError("invalid", `${copies} copies were asked for, and this node knows of ${nodes} nodes`);
-    try {
-      let added: Map<EntryKey, Uint8Array[]> | undefined;
-      for (const { key, write } of operations) {
-        if (write === undefined) continue;
-        const alongside = write.observed === undefined ? [] : (added?.get(key) ?? []);
-        this.store.checkPut(key, write, alongside);
-        if (write.observed !== undefined) (added ??= new Map<EntryKey, Uint8Array[]>()).set(key, [...alongside, write.value]);
-      }
-    } catch (error) {
-      if (error instanceof ConcordError) return error;
-      throw error;
-    }
-    return undefined;
+    return refusalOf(this.store, operations, now.wallMs);
   }
 
   #onMessage(from: string, message: Message, now: Now): Output[] {
@@ -182,6 +176,12 @@ export class Replica {
         return this.#onPush(from, message, now);
       case "push-ack":
         return this.#pusher.onAck(from, message, now);
+      case "read-request":
+        return [{ type: "reply", message: this.#reads.answer(message) }];
+      case "read-answer": {
+        const { outputs, merged } = this.#reads.onAnswer(from, message, now);
+        return [...this.#changes(from, merged), ...outputs];
+      }
       case "repair-request":
         return this.#onRepairRequest(from, message, now);
       case "repair-answer":
@@ -269,12 +269,13 @@ export class Replica {
       if (output.event.kind !== "peer-down") continue;
       more.push(...this.#puller.onPeerDown(output.event.peer, now));
       this.#pusher.onPeerDown(output.event.peer);
+      more.push(...this.#reads.onPeerFailed(output.event.peer));
     }
     return [...outputs, ...more];
   }
 }
 
-function changed({ key, before, after }: Change): Output {
+function changed({ key, before, after }: Pick<Change, "key" | "before" | "after">): Output {
   return { type: "changed", key, before, after };
 }
 

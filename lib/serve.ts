@@ -7,11 +7,11 @@
  */
 import { createRequire } from "node:module";
 import { createApp } from "./api/app.ts";
+import type { TakePairs } from "./api/peer.ts";
 import { DEFAULT_HOSTNAME, listenHttp, type HttpServer } from "./api/http.ts";
 import { REPLICA_DEFAULTS } from "./config.ts";
 import { DEFAULT_DIGEST_KEY } from "./core/digest.ts";
 import { ConcordError } from "./core/errors.ts";
-import type { Pair } from "./core/json.ts";
 import type { Kv } from "./core/kv.ts";
 import type { ReplicaEvent } from "./core/output.ts";
 import type { Clock, Log, Random, Storage } from "./core/ports.ts";
@@ -152,7 +152,9 @@ function compose(parts: Parts, options: ServeOptions): RunningNode {
   });
   const startedMs = performance.now();
   const about = () => ({ version: VERSION, uptimeMs: Math.round(performance.now() - startedMs), ...access.about() });
-  const appDeps = { kv: clientsKv, inbox: node, takePairs: (pairs: readonly Pair[]) => memory.take(pairs), log, gate: round.gate, about };
+  const watching = new AbortController();
+  const takePairs: TakePairs = (pairs) => memory.take(pairs);
+  const appDeps = { kv: clientsKv, inbox: node, takePairs, log, gate: round.gate, about, stopping: watching.signal };
   server.serve(createApp({ ...appDeps, access: access.incoming(log) }));
   access.follow(log, server);
 
@@ -160,7 +162,7 @@ function compose(parts: Parts, options: ServeOptions): RunningNode {
   node.tick();
   round.look();
   let stopping: Promise<void> | undefined;
-  const closing = { node, access, server, ticker, round, basePeers, transport, storage };
+  const closing = { watching, node, access, server, ticker, round, basePeers, transport, storage };
   const ready = round.gate.opened;
   const { port, url } = server;
   return { name, address, url, port, kv: clientsKv, ready, failed, tick: () => node.tick(), stop: () => (stopping ??= stop(closing)) };
@@ -173,6 +175,8 @@ function withoutWritesWhen(isStopping: () => boolean, kv: Kv): Kv {
 }
 
 interface Closing {
+  /** Ends the answers that have no end of their own. */
+  readonly watching: { abort(): void };
   readonly node: Node;
   readonly access: Pick<NodeAccess, "stop">;
   readonly server: HttpServer;
@@ -183,9 +187,10 @@ interface Closing {
   readonly storage: Storage;
 }
 
-async function stop({ node, access, server, ticker, round, basePeers, transport, storage }: Closing): Promise<void> {
+async function stop({ watching, node, access, server, ticker, round, basePeers, transport, storage }: Closing): Promise<void> {
   const deadlineMs = performance.now() + STOP_DEADLINE_MS;
   round.end();
+  watching.abort();
   const closed = server.close(STOP_DEADLINE_MS + LAST_ANSWER_MS);
   // Writes that wait for copies, and those that the peers have not been told of yet.
   const isBusy = () => node.backlog.writes > 0 || node.replica.load.pushKeys > 0 || transport.pushesUnderWay > 0 || basePeers.isWorking;

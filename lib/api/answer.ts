@@ -68,6 +68,8 @@ const STATUSES: Readonly<Record<ErrorCode, number>> = {
   "storage-failed": 503,
   "too-few-copies": 503,
   "not-allowed": 403,
+  "condition-failed": 412,
+  behind: 503,
   "peer-failed": 502,
   damaged: 500,
   locked: 500,

@@ -13,6 +13,7 @@ import { createPeerRoutes, type PeerInbox, type TakePairs } from "./peer.ts";
 import { createBodies, pathOf, type Env, type Handler } from "./request.ts";
 import { createStoreRoutes } from "./store.ts";
 import { parseTarget } from "./url.ts";
+import { createModern } from "./v1/dispatch.ts";
 
 export interface AppDeps {
   readonly kv: Kv;
@@ -24,6 +25,8 @@ export interface AppDeps {
   readonly access: Access | undefined;
   /** What GET /status says beside the node's own status. */
   readonly about: () => Readonly<Record<string, unknown>>;
+  /** Aborted when the node begins to stop. */
+  readonly stopping: AbortSignal;
 }
 
 /** Clients wait here until the node has met its peers. */
@@ -36,7 +39,7 @@ export type App = Hono<Env>;
 
 type Method = "GET" | "POST" | "DELETE";
 
-export function createApp({ kv, inbox, takePairs, log, gate, access, about }: AppDeps): App {
+export function createApp({ kv, inbox, takePairs, log, gate, access, about, stopping }: AppDeps): App {
   const app: App = new Hono<Env>({ getPath: (_request, options) => pathOf((options as { env: Env["Bindings"] }).env.incoming) });
   if (access !== undefined) app.use(access);
   const methods = new Map<string, Method[]>();
@@ -45,9 +48,11 @@ export function createApp({ kv, inbox, takePairs, log, gate, access, about }: Ap
     app.on(method, path, handler);
     methods.set(path, [...(methods.get(path) ?? []), method]);
   };
-  const gated = (method: Method, path: string, handler: Handler): void => {
-    open(method, path, (call) => (gate.isOpen ? handler(call) : gate.opened.then(() => handler(call))));
-  };
+  const waiting =
+    (handler: Handler): Handler =>
+    (call) =>
+      gate.isOpen ? handler(call) : gate.opened.then(() => handler(call));
+  const gated = (method: Method, path: string, handler: Handler): void => open(method, path, waiting(handler));
 
   const bodies = createBodies();
   const store = createStoreRoutes(kv, bodies);
@@ -61,6 +66,11 @@ export function createApp({ kv, inbox, takePairs, log, gate, access, about }: Ap
   gated("POST", "/store", store.write);
   gated("GET", "/store/key", store.readKey);
   gated("DELETE", "/store/key", store.removeKey);
+
+  // Every method: what is not one of theirs they refuse in their own way.
+  const modern = createModern({ kv, bodies, log, stopping });
+  app.all("/v1/*", waiting(modern));
+  for (const path of ["/openapi.json", "/docs"]) app.all(path, modern);
 
   app.notFound(({ env: { incoming } }) => {
     const target = parseTarget(incoming.url ?? "/");

@@ -87,12 +87,13 @@ export function isExpired(sibling: Sibling, nowMs: number): boolean {
 export function pick(siblings: Siblings, nowMs: number): Sibling | undefined {
   let best: Sibling | undefined;
   for (const sibling of siblings) {
-    if (!isExpired(sibling, nowMs) && (best === undefined || comparePicks(sibling, best) > 0)) best = sibling;
+    if (!isExpired(sibling, nowMs) && (best === undefined || byPick(sibling, best) > 0)) best = sibling;
   }
   return best;
 }
 
-function comparePicks(a: Sibling, b: Sibling): number {
+/** Orders values so that the one to show is the last. */
+export function byPick(a: Sibling, b: Sibling): number {
   const byStamp = compareStamps(a.stamp, b.stamp);
   if (byStamp !== 0) return byStamp;
   if (a.writer !== b.writer) return a.writer < b.writer ? -1 : 1;

@@ -30,20 +30,27 @@ export type ErrorCode =
   | "stopping"
   /** A bounded queue is full; try again. */
   | "overloaded"
-  /** Fewer nodes than asked for hold the write durably; the write stays. */
+  /** Fewer nodes than asked for hold the write durably, and the write stays; or fewer than asked for answered a read. */
   | "too-few-copies"
   /** Who asks has not shown that they may: no token, or one for less. */
   | "not-allowed"
+  /** A client demanded something of a key that is not so; nothing was written. */
+  | "condition-failed"
+  /** This node has not yet seen what the reader has seen elsewhere. */
+  | "behind"
   /** A peer did not answer, or answered outside the protocol. */
   | "peer-failed";
 
 export class ConcordError extends Error {
   readonly code: ErrorCode;
+  /** Of several operations the one that was refused, from 0. */
+  readonly operation: number | undefined;
 
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+  constructor(code: ErrorCode, message: string, options: ErrorOptions & { readonly operation?: number } = {}) {
+    super(message, "cause" in options ? { cause: options.cause } : undefined);
     this.name = "ConcordError";
     this.code = code;
+    this.operation = options.operation;
   }
 }
 

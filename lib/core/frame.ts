@@ -8,6 +8,7 @@ import { crc32 } from "node:zlib";
 import { ByteReader, ByteWriter, KEY_BYTES_MAX, malformed, NAME_BYTES_MAX, readContext, readDot, writeContext, writeDot } from "./codec.ts";
 import type { Dot } from "./dot.ts";
 import { ConcordError } from "./errors.ts";
+import type { EntryKey } from "./layout.ts";
 import { PROTOCOL_VERSION, type Message, type Ping, type SketchAsk, type SketchFound, type Summary, type WireEntry } from "./message.ts";
 
 /** A frame of this many bytes or more is refused: one repair answer, its context and one largest value fit with room. */
@@ -24,7 +25,7 @@ const CELLS_MAX = 65_536;
 
 const ADDRESS_BYTES_MAX = 1024;
 const MAGIC = 0xc0;
-const KINDS = ["ping", "pong", "push", "push-ack", "repair-request", "repair-answer"] as const;
+const KINDS = ["ping", "pong", "push", "push-ack", "repair-request", "repair-answer", "read-request", "read-answer"] as const;
 
 export type Decoded = { readonly ok: true; readonly message: Message } | { readonly ok: false; readonly problem: string };
 
@@ -89,6 +90,11 @@ function writeBody(writer: ByteWriter, message: Message): void {
       writeContext(writer, message.context);
       writeContext(writer, message.covered);
       return writeEntries(writer, message.entries);
+    case "read-request":
+      writer.chars(message.key);
+      return writeDots(writer, message.held);
+    case "read-answer":
+      return writeEntry(writer, message.entry);
   }
 }
 
@@ -114,6 +120,10 @@ function readBody(reader: ByteReader, kind: Message["kind"], exchange: number): 
         covered: readContext(reader),
         entries: readEntries(reader),
       };
+    case "read-request":
+      return { kind, exchange, key: readKey(reader), held: readDots(reader, GONE_MAX) };
+    case "read-answer":
+      return { kind, exchange, entry: readEntry(reader) };
   }
 }
 
@@ -140,10 +150,8 @@ function writeSketchFound(writer: ByteWriter, found: SketchFound | undefined): v
   if (found === undefined) return;
   writer.uint8(found.decoded ? 1 : 0);
   writer.varint(found.cellsWanted);
-  for (const dots of [found.missing, found.drops]) {
-    writer.varint(dots.length);
-    for (const dot of dots) writeDot(writer, dot);
-  }
+  writeDots(writer, found.missing);
+  writeDots(writer, found.drops);
 }
 
 function readSketchFound(reader: ByteReader): { readonly sketched?: SketchFound } {
@@ -151,6 +159,11 @@ function readSketchFound(reader: ByteReader): { readonly sketched?: SketchFound 
   const decoded = readFlag(reader);
   const cellsWanted = reader.varint(CELLS_MAX);
   return { sketched: { decoded, cellsWanted, missing: readDots(reader, CELLS_MAX), drops: readDots(reader, CELLS_MAX) } };
+}
+
+function writeDots(writer: ByteWriter, dots: readonly Dot[]): void {
+  writer.varint(dots.length);
+  for (const dot of dots) writeDot(writer, dot);
 }
 
 function readDots(reader: ByteReader, max: number): Dot[] {
@@ -178,24 +191,32 @@ function readSummary(reader: ByteReader): Summary {
 
 function writeEntries(writer: ByteWriter, entries: readonly WireEntry[]): void {
   writer.varint(entries.length);
-  for (const entry of entries) {
-    writer.chars(entry.key);
-    writer.varint(entry.gone.length);
-    for (const dot of entry.gone) writeDot(writer, dot);
-    writer.bytes(entry.record);
-  }
+  for (const entry of entries) writeEntry(writer, entry);
+}
+
+function writeEntry(writer: ByteWriter, entry: WireEntry): void {
+  writer.chars(entry.key);
+  writeDots(writer, entry.gone);
+  writer.bytes(entry.record);
 }
 
 function readEntries(reader: ByteReader): WireEntry[] {
   const count = reader.varint(Math.min(ENTRIES_MAX, reader.left));
   const entries: WireEntry[] = [];
-  for (let i = 0; i < count; i++) {
-    const key = reader.chars(KEY_BYTES_MAX);
-    if (key === "") throw malformed("an empty key");
-    const gone = readDots(reader, GONE_MAX);
-    entries.push({ key, gone, record: reader.bytes(reader.left) });
-  }
+  for (let i = 0; i < count; i++) entries.push(readEntry(reader));
   return entries;
+}
+
+function readEntry(reader: ByteReader): WireEntry {
+  const key = readKey(reader);
+  const gone = readDots(reader, GONE_MAX);
+  return { key, gone, record: reader.bytes(reader.left) };
+}
+
+function readKey(reader: ByteReader): EntryKey {
+  const key = reader.chars(KEY_BYTES_MAX);
+  if (key === "") throw malformed("an empty key");
+  return key;
 }
 
 function readFlag(reader: ByteReader): boolean {

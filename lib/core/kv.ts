@@ -4,6 +4,7 @@
  * Reads are synchronous and see only what is durable. Writes resolve when they are durable on this node (and on as many others
  * as asked for); a rejected write is a ConcordError.
  */
+import type { Condition } from "./condition.ts";
 import type { RepairReceipt } from "./output.ts";
 import type { MemberView } from "./status.ts";
 
@@ -13,6 +14,10 @@ export interface KvValue {
   readonly value: Uint8Array;
   /** Names all siblings that the key holds, for a write that has seen them. */
   readonly token: string;
+  /** Names what the key shows and holds, for a condition: the same on all nodes that hold the same, another after each write. */
+  readonly tag: string;
+  /** The write that this value came by: the incarnation of the node that took it, and its counter. */
+  readonly dot: string;
   /** Live values of the key that have not expired; over 1 means that writes did not know of each other. */
   readonly siblings: number;
   /** 0 when it never expires. */
@@ -33,6 +38,10 @@ export interface KvOperation {
   readonly beside?: boolean | undefined;
   /** Milliseconds from now until the value is gone. */
   readonly ttlMs?: number | undefined;
+  /** Instead of a value or a deletion: what the key holds stays, and expires after `ttlMs`, or never without. */
+  readonly touch?: boolean | undefined;
+  /** When it is not met, none of the operations is carried out: `condition-failed`. */
+  readonly condition?: Condition | undefined;
 }
 
 export interface KvWriteOptions {
@@ -43,12 +52,30 @@ export interface KvWriteOptions {
 }
 
 export interface KvReceipt {
-  /** For each operation: false for a deletion that found nothing. */
+  /** For each operation: false for a deletion, or a touch, that found nothing. */
   readonly changed: readonly boolean[];
   /** For each operation: the token of what it wrote. */
   readonly tokens: readonly string[];
+  /** For each operation: the tag of the key, if it holds now what the operation wrote and nothing beside it. */
+  tags(): readonly string[];
   /** Nodes known to hold all of it durably, this one included. */
   readonly copies: number;
+}
+
+export interface KvListOptions {
+  readonly prefix?: string;
+  readonly after?: string;
+  /** Keys of the page. */
+  readonly limit: number;
+  /** Bytes of keys and values after which the page ends; one entry it always has. */
+  readonly bytesMax?: number;
+}
+
+export interface KvReadOptions {
+  /** How many nodes are to be read, this one included. */
+  readonly copies: number;
+  /** From a read or a write at any node: what that has seen is to be seen here. */
+  readonly token?: string | undefined;
 }
 
 export interface KvListing {
@@ -58,9 +85,12 @@ export interface KvListing {
 }
 
 export interface KvEvent {
-  readonly kind: "put" | "delete";
+  /** `expire`: it was not deleted, its time has come. A key may be told expired twice, or without having been told before. */
+  readonly kind: "put" | "delete" | "expire";
   readonly key: string;
   readonly value: KvValue | undefined;
+  /** Names what the key holds after the change, for a write that has seen it. */
+  readonly token: string;
 }
 
 export interface RepairSent {
@@ -95,10 +125,15 @@ export interface Kv {
   get(key: string): KvValue | undefined;
   /** All values of the key that have not expired, the one that `get` shows first. */
   siblings(key: string): readonly KvValue[];
+  /**
+   * Asks other nodes as well, and resolves with how many were read when what they hold of the key is merged here and durable: `get` shows it
+   * then. Rejects with `too-few-copies`, with `behind`, or with `invalid` for more nodes than are known.
+   */
+  refresh(key: string, options: KvReadOptions): Promise<number>;
   /** Operations that become durable together on this node. */
   write(operations: readonly KvOperation[], options?: KvWriteOptions): Promise<KvReceipt>;
   /** Keys in byte order: those that begin with `prefix` and come after `after`, `limit` of them at most. */
-  list(options: { readonly prefix?: string; readonly after?: string; readonly limit: number }): KvListing;
+  list(options: KvListOptions): KvListing;
   /** Hears of every change of a key that begins with `prefix`, after it is durable. Returns how to stop. */
   watch(prefix: string, listener: (event: KvEvent) => void): () => void;
   status(): NodeStatus;

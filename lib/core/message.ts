@@ -106,7 +106,23 @@ export interface RepairAnswer {
   readonly sketched?: SketchFound | undefined;
 }
 
-export type Message = Ping | Push | PushAck | RepairRequest | RepairAnswer;
+/** What do you hold of this key? */
+export interface ReadRequest {
+  readonly kind: "read-request";
+  readonly exchange: number;
+  readonly key: EntryKey;
+  /** Dots of the key that the asker holds, or that its client has seen elsewhere. */
+  readonly held: readonly Dot[];
+}
+
+export interface ReadAnswer {
+  readonly kind: "read-answer";
+  readonly exchange: number;
+  /** `gone`: those of the dots asked about that are seen here and no longer live. */
+  readonly entry: WireEntry;
+}
+
+export type Message = Ping | Push | PushAck | RepairRequest | RepairAnswer | ReadRequest | ReadAnswer;
 
 export function sameSummary(a: Summary, b: Summary): boolean {
   return sameEntries(a, b) && a.context === b.context;

@@ -12,7 +12,7 @@ export type Output =
   | { readonly type: "send"; readonly to: string; readonly message: Message }
   /** The reply to the request that this step was given. */
   | { readonly type: "reply"; readonly message: Message }
-  /** The answer to a client's write. */
+  /** The answer to a client's write, or to a read that asked other nodes. */
   | { readonly type: "settle"; readonly ticket: number; readonly result: WriteResult }
   /** A key holds something else now. */
   | { readonly type: "changed"; readonly key: EntryKey; readonly before: Siblings; readonly after: Siblings }
@@ -24,9 +24,9 @@ export type Output =
 export type WriteResult =
   | {
       readonly ok: true;
-      /** For each operation its dot; undefined for a deletion that found nothing. */
-      readonly dots: readonly (Dot | undefined)[];
-      /** Nodes that are known to hold the write durably, this one included. */
+      /** For each operation its dot, or for a touch one for each value; undefined when it found nothing. Empty for a read. */
+      readonly dots: readonly (Dot | readonly Dot[] | undefined)[];
+      /** Nodes that are known to hold the write durably, this one included; for a read, those that have answered. */
       readonly copies: number;
     }
   | { readonly ok: false; readonly error: ConcordError; readonly copies: number };

@@ -4,15 +4,18 @@
  */
 import { decodeSiblings, KEY_BYTES_MAX, NAME_BYTES_MAX } from "../core/codec.ts";
 import { storeHash } from "../core/digest.ts";
-import { isExpired, NO_SIBLINGS, pick, type Sibling, type Siblings } from "../core/entry.ts";
+import { tagOf } from "../core/condition.ts";
+import type { Dot } from "../core/dot.ts";
+import { dotsOf, isExpired, NO_SIBLINGS, pick, type Siblings } from "../core/entry.ts";
 import { ConcordError } from "../core/errors.ts";
 import { validateJson } from "../core/json.ts";
-import type { Kv, KvEvent, KvListing, KvOperation, KvReceipt, KvValue, NodeStatus } from "../core/kv.ts";
-import { after, ENTRY, entryAt, keyFromBytes, keyToBytes, type EntryKey } from "../core/layout.ts";
+import type { Kv, KvEvent, KvOperation, KvReceipt, NodeStatus } from "../core/kv.ts";
+import { entryAt, keyFromBytes, keyToBytes, type EntryKey } from "../core/layout.ts";
 import type { RepairReceipt, ReplicaEvent } from "../core/output.ts";
 import type { Clock, Storage } from "../core/ports.ts";
 import { decodeToken, encodeToken } from "../core/token.ts";
-import { KvView } from "./kv-view.ts";
+import { listKeys } from "./kv-list.ts";
+import { KvView, show } from "./kv-view.ts";
 import type { Node } from "../node.ts";
 import { addAnswer, worthierRepair, type Answered } from "./repairs.ts";
 import type { Member, Operation } from "../replica.ts";
@@ -33,9 +36,6 @@ export interface NodeKv extends Kv {
   onEvent(event: ReplicaEvent): void;
 }
 
-/** Keys that one page of a listing holds at most. */
-export const LIST_MAX = 10_000;
-
 export function createKv(deps: KvDeps): NodeKv {
   const { node, storage, clock } = deps;
   const store = node.replica.store;
@@ -44,23 +44,15 @@ export function createKv(deps: KvDeps): NodeKv {
   let lastRepair: RepairReceipt | undefined;
   let lastAnswered: Answered | undefined;
 
-  const view = (key: EntryKey, siblings: Siblings, picked: Sibling, nowMs: number): KvValue =>
-    new KvView(digestKey, key, siblings, picked, nowMs);
-
   const read = (key: EntryKey): Siblings => {
     const record = storage.get(entryAt(key));
     return record === undefined ? NO_SIBLINGS : decodeSiblings(record);
   };
 
-  const shown = (key: EntryKey, siblings: Siblings, nowMs: number): KvValue | undefined => {
-    const picked = pick(siblings, nowMs);
-    return picked === undefined ? undefined : view(key, siblings, picked, nowMs);
-  };
-
   return {
     get(key) {
       const bytes = checkKey(key);
-      return shown(bytes, read(bytes), clock.now().wallMs);
+      return show(digestKey, bytes, read(bytes), clock.now().wallMs);
     },
 
     siblings(key) {
@@ -70,7 +62,15 @@ export function createKv(deps: KvDeps): NodeKv {
       const first = pick(siblings, nowMs);
       if (first === undefined) return [];
       const others = siblings.filter((sibling) => sibling !== first && !isExpired(sibling, nowMs));
-      return [first, ...others].map((sibling) => view(bytes, siblings, sibling, nowMs));
+      return [first, ...others].map((sibling) => new KvView(digestKey, bytes, siblings, sibling, nowMs));
+    },
+
+    async refresh(key, { copies, token }) {
+      const bytes = checkKey(key);
+      const seen = token === undefined ? [] : decodeToken(digestKey, bytes, token);
+      const result = await node.read(bytes, copies, seen);
+      if (!result.ok) throw result.error;
+      return result.copies;
     },
 
     async write(operations, options = {}): Promise<KvReceipt> {
@@ -80,24 +80,13 @@ export function createKv(deps: KvDeps): NodeKv {
       if (!result.ok) throw result.error;
       return {
         changed: result.dots.map((dot) => dot !== undefined),
-        tokens: result.dots.map((dot, i) => encodeToken(digestKey, translated[i]!.key, dot === undefined ? [] : [dot])),
+        tokens: result.dots.map((dots, i) => encodeToken(digestKey, translated[i]!.key, listOf(dots))),
+        tags: () => result.dots.map((dots, i) => tagOf(digestKey, translated[i]!.key, listOf(dots))),
         copies: result.copies,
       };
     },
 
-    list({ prefix = "", after: cursor, limit }): KvListing {
-      const nowMs = clock.now().wallMs;
-      const start = ENTRY + keyToBytes(prefix);
-      const from = cursor === undefined ? start : [start, ENTRY + keyToBytes(cursor) + "\0"].sort().pop()!;
-      const { rows, more } = storage.range(from, endOf(start), Math.min(limit, LIST_MAX));
-      const entries: { key: string; value: KvValue }[] = [];
-      for (const row of rows) {
-        const key = row.key.slice(ENTRY.length);
-        const value = shown(key, decodeSiblings(row.value), nowMs);
-        if (value !== undefined) entries.push({ key: keyFromBytes(key), value });
-      }
-      return { entries, cursor: more ? keyFromBytes(rows[rows.length - 1]!.key.slice(ENTRY.length)) : undefined };
-    },
+    list: (options) => listKeys({ storage, digestKey, nowMs: clock.now().wallMs }, options),
 
     watch(prefix, listener) {
       const watcher = { prefix: keyToBytes(prefix), listener };
@@ -127,10 +116,14 @@ export function createKv(deps: KvDeps): NodeKv {
 
     onChange(key, before, siblings) {
       if (watchers.size === 0) return;
+      if (siblings.length === 0 && before.length === 0) return;
       const nowMs = clock.now().wallMs;
-      const value = shown(key, siblings, nowMs);
-      if (value === undefined && pick(before, 0) === undefined) return;
-      const event: KvEvent = { kind: value === undefined ? "delete" : "put", key: keyFromBytes(key), value };
+      const value = show(digestKey, key, siblings, nowMs);
+      // What came, had expired on its way, and replaced nothing, was never there for anybody.
+      if (value === undefined && before.length === 0) return;
+      const kind = value !== undefined ? "put" : hasExpired(before, siblings, nowMs) ? "expire" : "delete";
+      const token = encodeToken(digestKey, key, dotsOf(siblings));
+      const event: KvEvent = { kind, key: keyFromBytes(key), value, token };
       for (const watcher of watchers) if (key.startsWith(watcher.prefix)) call(watcher.listener, event, deps.onWatcherError);
     },
 
@@ -144,12 +137,14 @@ export function createKv(deps: KvDeps): NodeKv {
     const key = checkKey(operation.key);
     const seen = operation.beside === true ? [] : undefined;
     const observed = operation.token === undefined ? seen : decodeToken(digestKey, key, operation.token);
-    if (operation.value === undefined) return { key, write: undefined, observed };
+    const { condition } = operation;
+    if (operation.touch === true) return { key, write: undefined, touch: { expiresAtMs: expiryOf(operation.ttlMs, nowMs) }, condition };
+    if (operation.value === undefined) return { key, write: undefined, observed, condition };
     const contentType = operation.contentType ?? "";
     if (contentType === "") checkJson(operation.value);
     if (Buffer.byteLength(contentType) > NAME_BYTES_MAX)
       throw new ConcordError("invalid", `a content type has ${NAME_BYTES_MAX} bytes at most`);
-    return { key, write: { contentType, value: operation.value, expiresAtMs: expiryOf(operation.ttlMs, nowMs), observed } };
+    return { key, write: { contentType, value: operation.value, expiresAtMs: expiryOf(operation.ttlMs, nowMs), observed }, condition };
   }
 }
 
@@ -169,10 +164,14 @@ function expiryOf(ttlMs: number | undefined, nowMs: number): number {
 
 const TTL_MAX_MS = 100 * 366 * 86_400_000;
 
-/** The first storage key after all that begin with this one. */
-function endOf(start: string): string {
-  const trimmed = start.replace(/\xff+$/, "");
-  return after(trimmed);
+function listOf(dots: Dot | readonly Dot[] | undefined): readonly Dot[] {
+  if (dots === undefined) return [];
+  return "counter" in dots ? [dots] : dots;
+}
+
+/** Nothing was taken away before its time: what is gone, and what is left, had expired. */
+function hasExpired(before: Siblings, siblings: Siblings, nowMs: number): boolean {
+  return siblings.length > 0 || before.every((sibling) => isExpired(sibling, nowMs));
 }
 
 function viewMember(member: Member): NodeStatus["peers"][number] {

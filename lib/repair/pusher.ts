@@ -30,7 +30,7 @@ export interface PusherOptions {
 }
 
 interface WaitingWrite {
-  readonly dots: readonly (Dot | undefined)[];
+  readonly dots: readonly (Dot | readonly Dot[] | undefined)[];
   readonly needed: number;
   readonly holders: Set<string>;
   readonly parts: number;
@@ -66,16 +66,17 @@ export class Pusher {
 
   /** A key changed by a local write. Adds to `outputs` what it decides. */
   add(key: EntryKey, gone: readonly Dot[], ticket: number | undefined, outputs: Output[] = []): Output[] {
-    for (const { address, isUp } of this.#peers.members()) {
-      if (!isUp) continue;
-      const givenUp = this.#queue(address).add(key, gone, ticket);
-      if (givenUp > 0) outputs.push({ type: "event", event: { kind: "push-dropped", peer: address, keys: givenUp } });
-    }
+    for (const { address, isUp } of this.#peers.members()) if (isUp) this.#addFor(address, key, gone, ticket, outputs);
     return outputs;
   }
 
+  /** A read has shown that this peer lacks what we hold of the key. */
+  addFor(address: string, key: EntryKey, gone: readonly Dot[], outputs: Output[]): void {
+    this.#addFor(address, key, gone, undefined, outputs);
+  }
+
   /** The write is done here. Returns its answer when it waits for no further copies. */
-  expect(ticket: number, dots: readonly (Dot | undefined)[], copies: number, now: Now): Output | undefined {
+  expect(ticket: number, dots: readonly (Dot | readonly Dot[] | undefined)[], copies: number, now: Now): Output | undefined {
     const settled: Output = { type: "settle", ticket, result: { ok: true, dots, copies: 1 } };
     if (copies <= 1) return settled;
     const parts = dots.filter((dot) => dot !== undefined).length;
@@ -126,6 +127,11 @@ export class Pusher {
       if (batch !== undefined && now.monotonicMs - batch.sentMs >= this.#options.pushTimeoutMs) queue.finish(batch.exchange);
     }
     return this.#giveUpLate(now);
+  }
+
+  #addFor(address: string, key: EntryKey, gone: readonly Dot[], ticket: number | undefined, outputs: Output[]): void {
+    const givenUp = this.#queue(address).add(key, gone, ticket);
+    if (givenUp > 0) outputs.push({ type: "event", event: { kind: "push-dropped", peer: address, keys: givenUp } });
   }
 
   #giveUpLate(now: Now): Output[] {

@@ -1,4 +1,5 @@
-/** What may happen to a replica: clients write, peers speak, time passes. */
+/** What may happen to a replica: clients write and read, peers speak, time passes. */
+import type { Condition } from "../core/condition.ts";
 import type { LocalWrite } from "../core/change.ts";
 import type { Dot } from "../core/dot.ts";
 import type { EntryKey } from "../core/layout.ts";
@@ -10,6 +11,10 @@ export interface Operation {
   readonly write: LocalWrite | undefined;
   /** For a deletion: what the caller had seen; without, what this replica holds now. */
   readonly observed?: readonly Dot[] | undefined;
+  /** Judged in the same step, before any operation is carried out; when it is not met, none is. */
+  readonly condition?: Condition | undefined;
+  /** Instead of a write or a deletion: the values stay, and expire then; 0 for never. */
+  readonly touch?: { readonly expiresAtMs: number } | undefined;
 }
 
 export type Input =
@@ -21,6 +26,10 @@ export type Input =
       readonly copies: number;
       readonly local?: boolean;
     }
+  /**
+   * A client's read that wants what `copies` nodes hold, this one included, and all that `seen` names: merged here before the answer.
+   */
+  | { readonly type: "read"; readonly ticket: number; readonly key: EntryKey; readonly copies: number; readonly seen: readonly Dot[] }
   | { readonly type: "message"; readonly from: string; readonly message: Message }
   /** The transport could not reach a peer. */
   | { readonly type: "unreachable"; readonly to: string; readonly why: string }

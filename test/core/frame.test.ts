@@ -13,7 +13,10 @@ import { PROTOCOL_VERSION, type Message } from "../../lib/core/message.ts";
 import { anyMessage, plain } from "../support/messages.ts";
 import { holds } from "../support/property.ts";
 
-const KINDS: readonly Message["kind"][] = ["ping", "pong", "push", "push-ack", "repair-request", "repair-answer"];
+const KINDS: readonly Message["kind"][] = [
+  ...(["ping", "pong", "push", "push-ack", "repair-request", "repair-answer"] as const),
+  ...(["read-request", "read-answer"] as const),
+];
 const MAGIC = 0xc0;
 
 /** A body under the head of a message of this kind and a checksum that matches. */

@@ -181,7 +181,7 @@ test("a watcher hears of an expiry when it is swept", async (t) => {
   clock.advance(20_000);
   node.tick();
   await quiet();
-  t.deepEqual(heard, ["delete k"]);
+  t.deepEqual(heard, ["expire k"]);
   t.is(kv.status().keys, 0);
 });
 

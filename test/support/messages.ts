@@ -81,6 +81,13 @@ export const anyMessage: fc.Arbitrary<Message> = fc.oneof(
   record({ kind: fc.constantFrom("ping" as const, "pong" as const), exchange, name, address: name, instance: chars(8), summary }),
   record({ kind: fc.constant("push" as const), exchange, entries, context: anyContext }),
   record({ kind: fc.constant("push-ack" as const), exchange, accepted: fc.boolean() }),
+  record({
+    kind: fc.constant("read-request" as const),
+    exchange,
+    key: fc.integer({ min: 1, max: 20 }).chain(chars),
+    held: fc.array(anyDot, { maxLength: 3 }),
+  }),
+  record({ kind: fc.constant("read-answer" as const), exchange, entry }),
   record(request),
   record({ ...request, sketch }),
   record(answer),

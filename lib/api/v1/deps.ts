@@ -1,0 +1,12 @@
+/** What the routes under /v1 are given. */
+import type { Kv } from "../../core/kv.ts";
+import type { Log } from "../../core/ports.ts";
+import type { Bodies } from "../request.ts";
+
+export interface ModernDeps {
+  readonly kv: Kv;
+  readonly bodies: Bodies;
+  readonly log: Log;
+  /** Aborted when the node begins to stop: whoever watches is let go, or the stop would wait for them. */
+  readonly stopping: AbortSignal;
+}

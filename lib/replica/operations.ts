@@ -1,0 +1,77 @@
+/**
+ * A client's operations: judged all together before the first one changes anything, then carried out one by one, in one step.
+ *
+ * So a condition has no race on this node: what it was judged against is what the operation meets. Conditions of a batch are judged
+ * against what the node held before the batch.
+ */
+import type { Change } from "../core/change.ts";
+import { isMet, unmetText } from "../core/condition.ts";
+import type { Dot } from "../core/dot.ts";
+import { byPick, isExpired, type Siblings } from "../core/entry.ts";
+import { ConcordError } from "../core/errors.ts";
+import type { EntryKey } from "../core/layout.ts";
+import { SIBLINGS_WRITE_MAX } from "../core/room.ts";
+import type { Store } from "../core/store.ts";
+import type { Operation } from "./input.ts";
+
+/** What one operation did, whatever number of dots it took. */
+export interface Applied {
+  readonly key: EntryKey;
+  readonly before: Siblings;
+  readonly after: Siblings;
+  /** What peers must be told to forget. */
+  readonly gone: readonly Dot[];
+  /** The dot of what was written, or one for each value that was touched. */
+  readonly dots: Dot | readonly Dot[];
+}
+
+/** Why the operations are not carried out; undefined when they are. */
+export function refusalOf(store: Store, operations: readonly Operation[], nowMs: number): ConcordError | undefined {
+  let added: Map<EntryKey, Uint8Array[]> | undefined;
+  for (let at = 0; at < operations.length; at++) {
+    const { key, write, condition, touch } = operations[at]!;
+    try {
+      if (condition !== undefined && !isMet(condition, store.options.digestKey, key, store.read(key), nowMs))
+        throw new ConcordError("condition-failed", unmetText(condition), { operation: at });
+      if (touch !== undefined) checkTouch(valuesOf(store.read(key), nowMs));
+      if (write === undefined) continue;
+      const alongside = write.observed === undefined ? [] : (added?.get(key) ?? []);
+      store.checkPut(key, write, alongside);
+      if (write.observed !== undefined) (added ??= new Map<EntryKey, Uint8Array[]>()).set(key, [...alongside, write.value]);
+    } catch (error) {
+      if (error instanceof ConcordError) return error;
+      throw error;
+    }
+  }
+  return undefined;
+}
+
+/** Undefined when there was nothing to delete or to touch. */
+export function apply(store: Store, { key, write, observed, touch }: Operation, nowMs: number): Applied | undefined {
+  if (touch !== undefined) return applyTouch(store, key, touch.expiresAtMs, nowMs);
+  const change = write === undefined ? store.remove(key, observed, nowMs) : store.put(key, write, nowMs);
+  return change === undefined ? undefined : { ...change, gone: change.entry.gone, dots: change.dot };
+}
+
+/**
+ * Every value that has not expired is written again with the new time, each as the successor of itself alone: touching a key settles no
+ * conflict. The one that is shown comes last, so that it has the latest stamp and goes on being shown.
+ */
+function applyTouch(store: Store, key: EntryKey, expiresAtMs: number, nowMs: number): Applied | undefined {
+  const before = store.read(key);
+  const changes: Change[] = valuesOf(before, nowMs)
+    .sort(byPick)
+    .map(({ dot, contentType, value }) => store.put(key, { contentType, value, expiresAtMs, observed: [dot] }, nowMs));
+  const last = changes[changes.length - 1];
+  if (last === undefined) return undefined;
+  return { key, before, after: last.after, gone: changes.flatMap(({ entry }) => entry.gone), dots: changes.map(({ dot }) => dot) };
+}
+
+function checkTouch(values: Siblings): void {
+  if (values.length <= SIBLINGS_WRITE_MAX) return;
+  throw new ConcordError("too-large", `the key holds ${values.length} concurrent values; read it and write with the token of that answer`);
+}
+
+function valuesOf(siblings: Siblings, nowMs: number): Siblings[number][] {
+  return siblings.filter((sibling) => !isExpired(sibling, nowMs));
+}

@@ -1,0 +1,188 @@
+/**
+ * Reads that ask other nodes too: what they hold of one key is merged here, by the rule of every merge, and then the client is answered.
+ *
+ * The nearest peers are asked first; when one fails, or says nothing for a tick, the next one is asked beside it. What a peer
+ * turns out to lack is pushed to it. So such a read repairs both sides of the key that it is about, and needs no repair session.
+ */
+import type { MergeOutcome } from "../core/change.ts";
+import { Context } from "../core/context.ts";
+import { includesDot, type Dot } from "../core/dot.ts";
+import { dotsOf, sameSiblings } from "../core/entry.ts";
+import { ConcordError } from "../core/errors.ts";
+import type { ReadAnswer, ReadRequest } from "../core/message.ts";
+import type { Output } from "../core/output.ts";
+import type { Now } from "../core/ports.ts";
+import type { Store } from "../core/store.ts";
+import type { Membership } from "../peers/membership.ts";
+import type { Pusher } from "../repair/pusher.ts";
+import type { Input } from "./input.ts";
+
+export interface ReadsOptions {
+  /** How long a client waits for further copies. */
+  readonly copiesTimeoutMs: number;
+  /** Clients' reads that may wait at once; as for writes. */
+  readonly waitingWritesMax: number;
+}
+
+type ReadInput = Extract<Input, { readonly type: "read" }>;
+
+interface WaitingRead extends ReadInput {
+  /** Peers that may still be asked, the nearest last. */
+  readonly others: string[];
+  /** Peers that were asked and have neither answered nor failed, with the exchange in which they were. */
+  readonly asked: Map<string, number>;
+  answered: number;
+  readonly untilMs: number;
+}
+
+/** Of a peer's answer: what merging it changed. */
+export interface ReadStep {
+  readonly outputs: Output[];
+  readonly merged: readonly MergeOutcome[];
+}
+
+export class Reads {
+  readonly #store: Store;
+  readonly #membership: Membership;
+  readonly #pusher: Pusher;
+  readonly #options: ReadsOptions;
+  readonly #nextExchange: () => number;
+  readonly #waiting = new Map<number, WaitingRead>();
+  /** The ticket of the read that an exchange belongs to. */
+  readonly #tickets = new Map<number, number>();
+
+  constructor(store: Store, membership: Membership, pusher: Pusher, options: ReadsOptions, nextExchange: () => number) {
+    this.#store = store;
+    this.#membership = membership;
+    this.#pusher = pusher;
+    this.#options = options;
+    this.#nextExchange = nextExchange;
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.size;
+  }
+
+  begin(input: ReadInput, now: Now): Output[] {
+    const nodes = 1 + this.#membership.members().length;
+    if (input.copies > nodes)
+      return [this.#refuse(input, "invalid", `${input.copies} nodes were to be read, and this node knows of ${nodes}`)];
+    if (this.#waiting.size >= this.#options.waitingWritesMax)
+      return [this.#refuse(input, "overloaded", "too many reads wait for other nodes")];
+    const others = this.#membership
+      .members()
+      // A peer of the base protocol has no summary, and no dots that it could be asked for.
+      .filter((member) => member.isUp && member.summary !== undefined)
+      .sort((a, b) => (b.roundTripMs ?? Infinity) - (a.roundTripMs ?? Infinity))
+      .map(({ address }) => address);
+    const read = {
+      ...input,
+      others,
+      asked: new Map<string, number>(),
+      answered: 0,
+      untilMs: now.monotonicMs + this.#options.copiesTimeoutMs,
+    };
+    this.#waiting.set(input.ticket, read);
+    // Who holds what the client has seen is not known: everybody is asked.
+    const outputs: Output[] = [];
+    const wanted = this.#hasSeen(read) ? read.copies - 1 : others.length;
+    for (let i = 0; i < wanted; i++) this.#askNext(read, outputs);
+    return [...outputs, ...this.#settleIfDone(read)];
+  }
+
+  /** The answering side. */
+  answer({ exchange, key, held }: ReadRequest): ReadAnswer {
+    const live = dotsOf(this.#store.read(key));
+    const gone = held.filter((dot) => this.#store.context.has(dot) && !includesDot(live, dot));
+    return { kind: "read-answer", exchange, entry: this.#store.wireEntry(key, gone) };
+  }
+
+  onAnswer(from: string, { exchange, entry }: ReadAnswer, now: Now): ReadStep {
+    const read = this.#waiting.get(this.#tickets.get(exchange) ?? -1);
+    if (read?.asked.get(from) !== exchange || entry.key !== read.key) return { outputs: [], merged: [] };
+    const outputs: Output[] = [];
+    try {
+      const outcome = this.#store.merge(entry, new Context(), now.wallMs);
+      this.#pushWhatLacks(from, outcome, outputs);
+      this.#close(read, from);
+      read.answered++;
+      outputs.push(...this.#settleIfDone(read));
+      return { outputs, merged: [outcome] };
+    } catch (error) {
+      if (!(error instanceof ConcordError)) throw error;
+      outputs.push({ type: "event", event: { kind: "refused", peer: from, why: error.message } });
+      return { outputs: [...outputs, ...this.onPeerFailed(from)], merged: [] };
+    }
+  }
+
+  /** A peer cannot be reached: somebody else is asked. */
+  onPeerFailed(peer: string): Output[] {
+    const outputs: Output[] = [];
+    for (const read of this.#waiting.values()) {
+      if (!read.asked.has(peer)) continue;
+      this.#close(read, peer);
+      this.#askNext(read, outputs);
+      outputs.push(...this.#settleIfDone(read));
+    }
+    return outputs;
+  }
+
+  onTick(now: Now): Output[] {
+    const outputs: Output[] = [];
+    for (const read of this.#waiting.values()) {
+      if (read.untilMs <= now.monotonicMs) outputs.push(this.#giveUp(read));
+      else this.#askNext(read, outputs);
+    }
+    return outputs;
+  }
+
+  #askNext(read: WaitingRead, outputs: Output[]): void {
+    const peer = read.others.pop();
+    if (peer === undefined) return;
+    const exchange = this.#nextExchange();
+    read.asked.set(peer, exchange);
+    this.#tickets.set(exchange, read.ticket);
+    const held = [...dotsOf(this.#store.read(read.key)), ...read.seen];
+    outputs.push({ type: "send", to: peer, message: { kind: "read-request", exchange, key: read.key, held } });
+  }
+
+  #pushWhatLacks(peer: string, { key, theirs, after }: MergeOutcome, outputs: Output[]): void {
+    if (sameSiblings(theirs, after)) return;
+    const live = dotsOf(after);
+    const gone = dotsOf(theirs).filter((dot) => !includesDot(live, dot));
+    this.#pusher.addFor(peer, key, gone, outputs);
+  }
+
+  #settleIfDone(read: WaitingRead): Output[] {
+    if (1 + read.answered >= read.copies && this.#hasSeen(read)) {
+      this.#forget(read);
+      return [{ type: "settle", ticket: read.ticket, result: { ok: true, dots: [], copies: 1 + read.answered } }];
+    }
+    return read.asked.size === 0 && read.others.length === 0 ? [this.#giveUp(read)] : [];
+  }
+
+  #giveUp(read: WaitingRead): Output {
+    this.#forget(read);
+    const copies = 1 + read.answered;
+    if (copies < read.copies) return this.#refuse(read, "too-few-copies", `${copies} of ${read.copies} nodes answered the read`);
+    return this.#refuse(read, "behind", "no node that answers has seen yet what the token names");
+  }
+
+  #refuse({ ticket }: ReadInput, code: ConcordError["code"], message: string): Output {
+    return { type: "settle", ticket, result: { ok: false, error: new ConcordError(code, message), copies: 0 } };
+  }
+
+  #hasSeen({ seen }: ReadInput): boolean {
+    return seen.every((dot: Dot) => this.#store.context.has(dot));
+  }
+
+  #close(read: WaitingRead, peer: string): void {
+    this.#tickets.delete(read.asked.get(peer) ?? -1);
+    read.asked.delete(peer);
+  }
+
+  #forget(read: WaitingRead): void {
+    this.#waiting.delete(read.ticket);
+    for (const exchange of read.asked.values()) this.#tickets.delete(exchange);
+  }
+}
