@@ -9,6 +9,7 @@ import type { Kv } from "../core/kv.ts";
 import type { Log } from "../core/ports.ts";
 import type { Access } from "./access.ts";
 import { json, refusal, refusalOf } from "./answer.ts";
+import { createKeyRoutes } from "./key.ts";
 import { createPeerRoutes, type PeerInbox, type TakePairs } from "./peer.ts";
 import { createBodies, pathOf, type Env, type Handler } from "./request.ts";
 import { createStoreRoutes } from "./store.ts";
@@ -67,18 +68,25 @@ export function createApp({ kv, inbox, takePairs, log, gate, access, about, stop
   gated("GET", "/store/key", store.readKey);
   gated("DELETE", "/store/key", store.removeKey);
 
+  const key = createKeyRoutes(kv, bodies);
+  open("GET", "/health", key.health);
+  gated("POST", "/key", key.create);
+  gated("GET", "/key/*", key.read);
+  gated("DELETE", "/key/*", key.remove);
+
   // Every method: what is not one of theirs they refuse in their own way.
-  const modern = createModern({ kv, bodies, log, stopping });
+  const modern = createModern({ kv, bodies, log, version: String(about()["version"]), stopping });
   app.all("/v1/*", waiting(modern));
   for (const path of ["/openapi.json", "/docs"]) app.all(path, modern);
 
   app.notFound(({ env: { incoming } }) => {
     const target = parseTarget(incoming.url ?? "/");
     if (!target.ok) return refusal(target.status, target.problem);
-    const allowed = methods.get(pathOf(incoming));
-    if (allowed === undefined) return refusal(404, `there is nothing at ${JSON.stringify(pathOf(incoming))}`);
+    const path = pathOf(incoming);
+    const allowed = methods.get(path) ?? methods.get(path.replace(/^(\/key)\/.*/, "$1/*"));
+    if (allowed === undefined) return refusal(404, `there is nothing at ${JSON.stringify(path)}`);
     const allow = allowed.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])).join(", ");
-    return refusal(405, `${incoming.method} is not a method of ${pathOf(incoming)}; it takes ${allow}`, { allow });
+    return refusal(405, `${incoming.method} is not a method of ${path}; it takes ${allow}`, { allow });
   });
   app.onError((error) => {
     const known = refusalOf(error);

@@ -24,7 +24,6 @@ const demands = {
   ifNoneMatch: v.optional(schemas.ifNoneMatch),
 };
 const seconds = v.pipe(v.number(), v.gtValue(0, "more than 0 seconds"), v.maxValue(1e10, "fewer than 10,000,000,000 seconds"));
-const token = v.optional(schemas.token);
 
 const putOperation = v.strictObject({
   op: v.literal("put"),
@@ -33,10 +32,10 @@ const putOperation = v.strictObject({
   contentType: v.optional(v.pipe(v.string(), v.description("With encoding: the media type of the bytes."))),
   encoding: v.optional(v.literal("base64")),
   ttl: v.optional(v.pipe(seconds, v.description("Seconds until the value is gone."))),
-  token,
+  token: v.optional(schemas.token),
   ...demands,
 });
-const deleteOperation = v.strictObject({ op: v.literal("delete"), key: v.string(), token, ...demands });
+const deleteOperation = v.strictObject({ op: v.literal("delete"), key: v.string(), token: v.optional(schemas.token), ...demands });
 const touchOperation = v.strictObject({
   op: v.literal("touch"),
   key: v.string(),

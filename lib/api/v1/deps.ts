@@ -7,6 +7,8 @@ export interface ModernDeps {
   readonly kv: Kv;
   readonly bodies: Bodies;
   readonly log: Log;
+  /** Of the program, for the document. */
+  readonly version: string;
   /** Aborted when the node begins to stop: whoever watches is let go, or the stop would wait for them. */
   readonly stopping: AbortSignal;
 }

@@ -8,23 +8,14 @@ import type { IncomingMessage } from "node:http";
 import type { Handler } from "../request.ts";
 import { parseTarget } from "../url.ts";
 import type { ModernDeps } from "./deps.ts";
+import { match } from "./match.ts";
 import { Problem, problemAnswer, problemOf } from "./problem.ts";
 import type { Route } from "./route.ts";
 
-type Match = typeof import("./route.ts").match;
-
-interface Loaded {
-  readonly routes: readonly Route[];
-  readonly match: Match;
-}
-
 export function createModern(deps: ModernDeps): Handler {
-  let loaded: Loaded | undefined;
-  let loading: Promise<Loaded> | undefined;
-  const load = async (): Promise<Loaded> => {
-    const [{ createRoutes }, { match }] = await Promise.all([import("./routes.ts"), import("./route.ts")]);
-    return (loaded = { routes: createRoutes(deps), match });
-  };
+  let loaded: readonly Route[] | undefined;
+  let loading: Promise<readonly Route[]> | undefined;
+  const load = async (): Promise<readonly Route[]> => (loaded = (await import("./routes.ts")).createRoutes(deps));
   const refuse = (error: unknown): Response => {
     const problem = problemOf(error);
     if (problem !== undefined) return problemAnswer(problem);
@@ -47,7 +38,7 @@ export function createModern(deps: ModernDeps): Handler {
 }
 
 /** Throws Problem. */
-function dispatch({ routes, match }: Loaded, incoming: IncomingMessage): Response | Promise<Response> {
+function dispatch(routes: readonly Route[], incoming: IncomingMessage): Response | Promise<Response> {
   const target = parseTarget(incoming.url ?? "/");
   if (!target.ok) throw new Problem(target.status === 414 ? "url-too-long" : "invalid", target.problem, { field: "URL" });
   const asked = incoming.method === "HEAD" ? "GET" : incoming.method;

@@ -61,7 +61,7 @@ export function createRoute<const Q extends Fields, const H extends Fields>(opti
     handle(key, query, incoming) {
       const parsedQuery = parse(querySchema, Object.fromEntries(query), (name) => queryField(name, options.query));
       const parsedHeaders = parse(headersSchema, incoming.headers, (name) => ({ field: name }));
-      return options.handle({ key, query: parsedQuery as Output<Q>, headers: parsedHeaders as Output<H>, incoming });
+      return options.handle({ key, query: parsedQuery, headers: parsedHeaders, incoming });
     },
   };
 }
@@ -94,21 +94,4 @@ export function parse<T extends v.GenericSchema<unknown, unknown>>(
       ? `${JSON.stringify(place.field)} is not known here`
       : `${JSON.stringify(place.field)}: ${issue.message}`;
   throw new Problem("invalid", detail, place);
-}
-
-/** The segments of a template, and whether and where a key stands among them. */
-export interface Match {
-  readonly key: string;
-}
-
-/** Undefined when the path is not of this form. */
-export function match(template: string, segments: readonly string[]): Match | undefined {
-  const parts = template.slice(1).split("/");
-  const at = parts.indexOf("{key}");
-  if (at < 0) return parts.length === segments.length && parts.every((part, i) => part === segments[i]) ? { key: "" } : undefined;
-  const behind = parts.length - at - 1;
-  if (segments.length < parts.length) return undefined;
-  const isSame = (part: string, i: number): boolean => part === segments[i < at ? i : segments.length - parts.length + i];
-  if (!parts.every((part, i) => i === at || isSame(part, i))) return undefined;
-  return { key: segments.slice(at, segments.length - behind).join("/") };
 }

@@ -121,6 +121,6 @@ function streamOf({ feed, prefix, lastEventId, limits, watchers }: Watcher): Rea
       },
       cancel: () => end(),
     },
-    { highWaterMark: limits.queueBytesMax, size: (chunk) => chunk!.length },
+    { highWaterMark: limits.queueBytesMax, size: (chunk) => chunk.length },
   );
 }

@@ -11,7 +11,7 @@ import * as schemas from "./schemas.ts";
 import { checkUtf8, contentTypeOf } from "./value.ts";
 
 const conditions = { "if-match": v.optional(schemas.ifMatch), "if-none-match": v.optional(schemas.ifNoneMatch) };
-const headers = { ...conditions, "concord-token": v.optional(schemas.token) };
+const taken = { ...conditions, "concord-token": v.optional(schemas.token) };
 const stored = {
   description: "Done, and on the disks of as many nodes as asked for.",
   headers: { etag: schemas.answerHeaders.etag, "concord-token": schemas.answerHeaders.token },
@@ -28,7 +28,7 @@ export function createWriteRoutes({ kv, bodies }: ModernDeps): Route[] {
       "Any bytes with any media type. application/json is checked, and is what the base protocol calls a value. With a Concord-Token exactly " +
       "what that answer showed is replaced, and what has come since stays beside it; without, what the node holds is replaced.",
     query: { ttl: v.optional(schemas.ttl), w: v.optional(schemas.w, "1"), token: v.optional(schemas.token) },
-    headers: { ...headers, "content-type": v.optional(v.pipe(v.string(), v.description("The value's media type; bytes without one."))) },
+    headers: { ...taken, "content-type": v.optional(v.pipe(v.string(), v.description("The value's media type; bytes without one."))) },
     body: { "*/*": undefined },
     answers: { 200: stored },
     problems: [400, 412, 413, 503, 507],
@@ -48,7 +48,7 @@ export function createWriteRoutes({ kv, bodies }: ModernDeps): Route[] {
     path: "/v1/kv/{key}",
     summary: "Deletes a key",
     query: { w: v.optional(schemas.w, "1"), token: v.optional(schemas.token) },
-    headers,
+    headers: taken,
     answers: { 200: deleted },
     problems: [404, 412, 503, 507],
     example: "curl -X DELETE localhost:8001/v1/kv/hello",
