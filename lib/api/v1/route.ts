@@ -89,9 +89,11 @@ export function parse<T extends v.GenericSchema<unknown, unknown>>(
   const [issue] = result.issues;
   const path = v.getDotPath(issue) ?? "";
   const place = placeOf(path);
-  const detail =
-    issue.type === "strict_object"
-      ? `${JSON.stringify(place.field)} is not known here`
-      : `${JSON.stringify(place.field)}: ${issue.message}`;
-  throw new Problem("invalid", detail, place);
+  const name = JSON.stringify(place.field);
+  throw new Problem("invalid", detailOf(name, issue), place);
+}
+
+function detailOf(name: string, { type, expected, message }: v.BaseIssue<unknown>): string {
+  if (type !== "strict_object") return `${name}: ${message}`;
+  return expected === "never" ? `${name} is not known here` : `${name} is missing`;
 }

@@ -28,10 +28,8 @@ export const touchTtl = v.pipe(
 const count = (description: string) =>
   v.pipe(v.string(), v.regex(COUNT, "a number of nodes: 1 or more"), v.description(description), v.transform(Number));
 
-export const w = count("How many nodes must hold the write on their disks before it is answered. 1 by default.");
-export const r = count(
-  "How many nodes are read, this one included. What they hold is merged, and repaired where it was stale. 1 by default.",
-);
+export const w = count("How many nodes must hold the write on their disks before it is answered.");
+export const r = count("How many nodes are read, this one included. What they hold is merged, and repaired where it was stale.");
 
 const flag = (description: string) =>
   v.pipe(
@@ -41,7 +39,7 @@ const flag = (description: string) =>
   );
 
 export const siblings = flag("Answers 300 with all values when the key holds several.");
-export const values = flag("Whether values are listed too. They are not by default.");
+export const values = flag("Whether values are listed too.");
 
 export const prefix = v.pipe(v.string(), v.description("Keys that begin with it; all by default."));
 
@@ -52,7 +50,7 @@ export const limit = v.pipe(
   v.string(),
   v.regex(/^[1-9]\d{0,4}$/, `a number from 1 to ${LIMIT_MAX}`),
   v.check((text) => Number(text) <= LIMIT_MAX, `${LIMIT_MAX} at most`),
-  v.description(`How many keys a page has at most: 1 to ${LIMIT_MAX}, ${LIMIT_DEFAULT} by default. It may have fewer.`),
+  v.description(`How many keys a page has at most: 1 to ${LIMIT_MAX}. It may have fewer.`),
   v.transform(Number),
 );
 

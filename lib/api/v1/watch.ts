@@ -97,6 +97,7 @@ function streamOf({ feed, prefix, lastEventId, limits, watchers }: Watcher): Rea
         const unlisten = feed.listen(tell);
         // With the id of what was passed over too: a watcher of a quiet prefix would otherwise lose its place to what others write.
         const beat = setInterval(() => push(`: \nid: ${feed.lastId}\n\n`), limits.heartbeatMs);
+        beat.unref();
         const close = (): void => {
           if (ended) return;
           end();
