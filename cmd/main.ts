@@ -26,6 +26,7 @@ const commands: Readonly<Record<string, Listed>> = {
   get: { summary: "reads a value", load: async () => (await import("./kv.ts")).get },
   del: { summary: "deletes a key", load: async () => (await import("./kv.ts")).del },
   ls: { summary: "lists the keys", load: async () => (await import("./kv.ts")).ls },
+  watch: { summary: "prints what changes, as it happens", load: async () => (await import("./watch.ts")).watch },
   status: { summary: "a node, its peers, and whether they hold the same", load: async () => (await import("./status.ts")).status },
   keygen: { summary: "makes a cluster key, or tokens for clients", load: async () => (await import("./keygen.ts")).keygen },
   certs: { summary: "makes a CA and certificates for nodes", load: async () => (await import("./certs.ts")).certs },

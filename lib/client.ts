@@ -9,10 +9,12 @@ import { Agent, request, type ClientRequest, type IncomingMessage } from "node:h
 import { Agent as TlsAgent, request as requestTls } from "node:https";
 import { TLS_REASONS } from "./auth/tls-reason.ts";
 import { readElements } from "./client/elements.ts";
+import { watchEvents, type WatchEvent } from "./client/watch.ts";
 import { ConcordError, type ErrorCode } from "./core/errors.ts";
 import { parsePair } from "./core/json.ts";
 import type { NodeStatus } from "./core/kv.ts";
 
+export type { WatchEvent } from "./client/watch.ts";
 export type { NodeStatus } from "./core/kv.ts";
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue };
 
@@ -53,6 +55,11 @@ export interface Client {
   delete(key: string): Promise<boolean>;
   /** All entries in the order of their keys, as they come. */
   entries(): AsyncIterable<ClientEntry>;
+  /**
+   * What changes from now on. A connection that breaks is opened again, and goes on where it was; only what keeps the first one from
+   * being opened is thrown, and what the node refuses for good.
+   */
+  watch(options: { readonly prefix?: string; readonly onBreak?: (why: ConcordError) => void }): AsyncIterable<WatchEvent>;
   status(): Promise<NodeReport>;
   /** Equal on all nodes that hold the same data. */
   hash(): Promise<string>;
@@ -71,8 +78,8 @@ export function createClient({ node, token, ca, timeoutMs = TIMEOUT_MS }: Client
   const base = parseBase(node);
   const kept = { keepAlive: true, maxSockets: SOCKETS_MAX };
   const agent = base.protocol === "https:" ? new TlsAgent({ ...kept, ...(ca !== undefined && { ca }) }) : new Agent(kept);
-  const send = (method: string, path: string, body?: string): Promise<IncomingMessage> =>
-    open({ base, agent, token, timeoutMs, method, path, body });
+  const send = (method: string, path: string, body?: string, headers?: Record<string, string>): Promise<IncomingMessage> =>
+    open({ base, agent, token, timeoutMs, method, path, body, headers });
 
   const ask = async (method: string, path: string, body?: string): Promise<Answer> => {
     const response = await send(method, path, body);
@@ -117,6 +124,16 @@ export function createClient({ node, token, ca, timeoutMs = TIMEOUT_MS }: Client
         throw error instanceof ConcordError ? error : unreachable(base, error);
       }
     },
+    watch: ({ prefix = "", onBreak }) =>
+      watchEvents({
+        onBreak,
+        async open(lastEventId) {
+          const headers = lastEventId === undefined ? {} : { "Last-Event-ID": lastEventId };
+          const response = await send("GET", `/v1/watch?prefix=${encodeKey(prefix)}`, undefined, headers);
+          if (response.statusCode === 200) return response;
+          throw refusalOf(base, { status: response.statusCode ?? 0, text: await readText(response, base) });
+        },
+      }),
     status: async () => parseJson(base, await askFine("GET", "/status")) as unknown as NodeReport,
     async hash() {
       const { hash } = parseJson(base, await askFine("GET", "/store/hash")) as { readonly hash?: unknown };
@@ -140,6 +157,7 @@ interface Call {
   readonly method: string;
   readonly path: string;
   readonly body: string | undefined;
+  readonly headers?: Record<string, string> | undefined;
 }
 
 function parseBase(node: string): URL {
@@ -179,13 +197,13 @@ class BrokenRequest extends Error {
   }
 }
 
-function openOnce({ base, agent, token, timeoutMs, method, path, body }: Call): Promise<IncomingMessage> {
+function openOnce({ base, agent, token, timeoutMs, method, path, body, headers }: Call): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const shown = token === undefined ? {} : { Authorization: `Bearer ${token}` };
     const typed = body === undefined ? {} : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) };
     const [ask, port] = base.protocol === "https:" ? [requestTls, 443] : [request, 80];
     // The path goes out as it is: through a URL, the key ".." would be taken for a step up.
-    const sent = ask({ host: hostOf(base), port: base.port || port, agent, method, path, headers: { ...shown, ...typed } });
+    const sent = ask({ host: hostOf(base), port: base.port || port, agent, method, path, headers: { ...shown, ...typed, ...headers } });
     let response: IncomingMessage | undefined;
     sent.setTimeout(timeoutMs, () => (response ?? sent).destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
     sent.on("error", (error) => reject(new BrokenRequest(error, sent)));
@@ -245,10 +263,11 @@ function isKeyMissing({ text }: Answer): boolean {
   return errorIn(text) === "Key not found";
 }
 
+/** What a refusal says, in the form of the base protocol or as a problem. */
 function errorIn(text: string): string | undefined {
   try {
-    const { error } = JSON.parse(text) as { readonly error?: unknown };
-    return typeof error === "string" ? error : undefined;
+    const { error, detail } = JSON.parse(text) as { readonly error?: unknown; readonly detail?: unknown };
+    return typeof error === "string" ? error : typeof detail === "string" ? detail : undefined;
   } catch {
     return undefined;
   }

@@ -81,7 +81,7 @@ test("after a break it goes on where it was, without a gap and without anything 
   await node.kv.write([put("k4", "1")]);
   await until(t, "all is told", () => second.events.length >= 4);
   t.deepEqual(shown(second), ["put k2", "put k3", "delete k1", "put k4"]);
-  t.deepEqual(JSON.parse(second.events[0]!.data).value, {}); // eslint-disable-line @typescript-eslint/no-unsafe-member-access -- JSON
+  t.deepEqual(JSON.parse(second.events[0]!.data).value, {});  
 });
 
 test("a place that is not known: reset first, and then what comes", async (t) => {
