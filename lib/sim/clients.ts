@@ -7,6 +7,7 @@ import type { KvOperation, KvReceipt } from "../core/kv.ts";
 import { keyToBytes } from "../core/layout.ts";
 import type { Machine } from "./machine.ts";
 import { formatOperation, type PlannedOperation, type PlannedPart } from "./plan.ts";
+import { readTwo } from "./read-two.ts";
 import { read, type Reading } from "./reading.ts";
 import type { WriteRecord } from "./ledger.ts";
 import type { Submitted } from "./view.ts";
@@ -35,14 +36,18 @@ export class Clients {
     const { life } = machine;
     if (life === undefined || life.node.stopped !== undefined) return;
     this.#world.say(() => `client ${formatOperation(operation).replace(/^\S+ /, "")}`);
+    const [first] = operation.parts;
+    if (first?.kind === "read") return readTwo(this.#world, this.#machines, machine, first.key, operation.copies);
     const operations: KvOperation[] = [];
     const submitted: Submitted[] = [];
     operation.parts.forEach((part, i) => {
       const reading = this.#tokenFor(part, machine);
-      const value = part.kind === "delete" ? undefined : this.#valueFor(part, `${operation.id}.${i}`);
+      const value = part.kind === "put" ? this.#valueFor(part, `${operation.id}.${i}`) : undefined;
       const { key, ttlMs } = part;
-      operations.push({ key, value, token: reading?.token, ttlMs: ttlMs === 0 ? undefined : ttlMs });
-      submitted.push({ key: keyToBytes(key), observed: reading?.dots });
+      const { condition, demand } = this.#demandOf(part, machine);
+      const touch = part.kind === "touch";
+      operations.push({ key, value, token: reading?.token, ttlMs: ttlMs === 0 ? undefined : ttlMs, condition, touch });
+      submitted.push({ key: keyToBytes(key), observed: reading?.dots, demand, isTouch: touch, records: [] });
     });
     life.view.submit(submitted);
     this.#world.isUnsettled = true;
@@ -64,6 +69,13 @@ export class Clients {
     return reading;
   }
 
+  #demandOf({ demand, key }: PlannedPart, here: Machine): Pick<KvOperation, "condition"> & Pick<Submitted, "demand"> {
+    if (demand === "none") return {};
+    if (demand === "free") return { condition: { kind: "absent" }, demand };
+    const shown = (demand === "old" ? this.#tokens.get(key) : read(this.#world, here, key))?.shown;
+    return shown === undefined ? {} : { condition: { kind: "matching", tags: [shown.tag] }, demand: shown.dots };
+  }
+
   #valueFor({ key, rewrite, valueBytes }: PlannedPart, id: string): Buffer {
     const text = (rewrite ? this.#lastValues.get(key) : undefined) ?? JSON.stringify(`${id}${"-".repeat(valueBytes)}`);
     this.#lastValues.set(key, text);
@@ -72,14 +84,15 @@ export class Clients {
 
   #onReceipt(operation: PlannedOperation, machine: Machine, submitted: readonly Submitted[], receipt: KvReceipt, startedMs: number): void {
     const { ledger, disks } = this.#world;
-    const records = submitted.flatMap(({ record }) => record ?? []);
+    const records = submitted.flatMap((part) => part.records);
     this.#world.say(() => `client #${operation.id} is told: durable on ${receipt.copies}`);
-    submitted.forEach(({ record }, i) => {
-      if (record !== undefined && operation.id % 3 === 0) {
-        this.#tokens.set(operation.parts[i]!.key, { token: receipt.tokens[i]!, dots: [record.dot] });
-      }
-      if (receipt.changed[i] !== (record !== undefined)) this.#fail("wrong-receipt", operation, machine);
-      if (operation.parts[i]!.kind === "delete" && record === undefined) this.#world.coverage.count("delete-nothing");
+    submitted.forEach(({ records: own, demand, isTouch }, i) => {
+      const { key, kind } = operation.parts[i]!;
+      if (own.length > 0 && operation.id % 3 === 0) this.#tokens.set(key, { token: receipt.tokens[i]!, dots: own.map(({ dot }) => dot) });
+      if (receipt.changed[i] !== own.length > 0) this.#fail("wrong-receipt", operation, machine);
+      if (kind === "delete" && own.length === 0) this.#world.coverage.count("delete-nothing");
+      if (isTouch === true) this.#world.coverage.count(own.length > 0 ? "touch" : "touch-nothing");
+      if (demand !== undefined) this.#world.coverage.count("demand-met");
     });
     for (const record of records) {
       record.acknowledged = true;
@@ -106,7 +119,8 @@ export class Clients {
     const code = error instanceof ConcordError ? error.code : "unknown";
     if (code === "too-few-copies") return this.#world.coverage.count("too-few-copies");
     if (code === "storage-failed" || code === "disk-full" || code === "stopping") return this.#world.coverage.count("refused-storage");
-    machine.life?.view.withdraw(submitted);
+    if (code === "condition-failed" && submitted.some(({ demand }) => demand !== undefined))
+      return this.#world.coverage.count("demand-refused");
     // A key that piles up values under old tokens is refused by its limit.
     if (code !== "too-large") this.#world.fail("needless-refusal", `${machine.name} refused #${operation.id}: ${String(error)}`);
   }
@@ -123,6 +137,7 @@ export class Clients {
     if (operation.parts.length > 1) coverage.count("batch");
     for (const { kind, token, rewrite, ttlMs } of operation.parts) {
       if (kind === "delete") coverage.count(token === "none" ? "delete" : "delete-token");
+      else if (kind !== "put") continue;
       else if (token !== "none") coverage.count(`put-token-${token}`);
       else if (ttlMs > 0) coverage.count("put-expiring");
       else coverage.count(rewrite ? "rewrite" : "put");

@@ -13,6 +13,7 @@ const FAULTS = [
 const OPERATIONS = [
   ...["put", "put-token-here", "put-token-elsewhere", "put-token-old", "rewrite", "put-expiring", "batch", "same-moment"],
   ...["delete", "delete-token", "delete-nothing", "two-copies", "too-few-copies", "refused-storage", "read-expired"],
+  ...["demand-met", "demand-refused", "touch", "touch-nothing", "read-two", "read-two-refused", "read-two-repaired"],
 ] as const;
 
 const PATHS = [

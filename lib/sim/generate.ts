@@ -119,8 +119,39 @@ function generateOperations(
     const parts = Array.from({ length: partCount }, (_, i) => generatePart(prng, workload, names, partCount > 5 ? `bulk${i}` : undefined));
     operations.push({ id, atMs, node: prng.pick(names), parts, copies: names.length > 1 && prng.chance(workload.copies) ? 2 : 1 });
   }
-  return operations.sort((a, b) => a.atMs - b.atMs || a.id - b.id);
+  const extra = generateExtra(prng.fork("extra"), operations, names, endMs);
+  return [...operations.map(addDemands(prng.fork("demands"))), ...extra].sort((a, b) => a.atMs - b.atMs || a.id - b.id);
 }
+
+/** In some seeds clients demand what a key must be like. */
+function addDemands(prng: Prng): (operation: PlannedOperation) => PlannedOperation {
+  const share = prng.chance(0.4) ? prng.pick([0.15, 0.5]) : 0;
+  const demand = (part: PlannedPart) => (prng.chance(share) ? { ...part, demand: prng.pick(["free", "here", "old"] as const) } : part);
+  return (operation) => ({ ...operation, parts: operation.parts.map(demand) });
+}
+
+/** In some seeds keys that others write are touched, and read from several nodes. */
+function generateExtra(prng: Prng, operations: readonly PlannedOperation[], names: readonly string[], endMs: number): PlannedOperation[] {
+  const share = prng.chance(0.4) ? prng.pick([0.1, 0.4]) : 0;
+  return operations
+    .filter(() => prng.chance(share))
+    .map(({ id, atMs, parts }) => {
+      const kind = prng.pick(["touch", "read"] as const);
+      const ttlMs = kind === "touch" && prng.chance(0.7) ? prng.between(1, 40_000) : 0;
+      const part = { ...parts[0]!, kind, ttlMs, token: "none", rewrite: false, valueBytes: 0, demand: "none" } as const;
+      const copies = kind === "read" && names.length > 1 ? prng.between(2, Math.min(3, names.length)) : 1;
+      return {
+        id: id + EXTRA_IDS,
+        atMs: Math.min(endMs - 1, atMs + prng.between(0, 2_000)),
+        node: prng.pick(names),
+        parts: [part],
+        copies,
+      };
+    });
+}
+
+/** Above those of the other operations. */
+const EXTRA_IDS = 10_000;
 
 function generatePart(prng: Prng, workload: Workload, names: readonly string[], bulkKey: string | undefined): PlannedPart {
   const hot = prng.chance(workload.hot);
@@ -128,6 +159,7 @@ function generatePart(prng: Prng, workload: Workload, names: readonly string[], 
   return {
     key,
     kind: bulkKey === undefined && prng.chance(workload.deletes) ? "delete" : "put",
+    demand: "none",
     token: prng.chance(workload.tokens) ? prng.pick(["here", "elsewhere", "old"]) : "none",
     tokenNode: prng.pick(names),
     rewrite: prng.chance(workload.rewrites),

@@ -173,6 +173,7 @@ export class Machine implements Receiver {
     const options = { ...REPLICA_DEFAULTS, ...limits, name, address: name, peers: this.#planned.peers };
     const replica = new Replica(store, options, random, clock.now());
     const view = new View(this.#world, name, clock, store);
+    view.watch(replica);
     const life = this.#lives;
     const transport = {
       send: (to: string, message: Message) => {

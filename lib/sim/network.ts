@@ -110,10 +110,12 @@ export class Network {
   }
 
   #checkLeaving(from: string, message: Message): void {
-    if (message.kind !== "push" && message.kind !== "repair-answer") return;
+    if (message.kind !== "push" && message.kind !== "repair-answer" && message.kind !== "read-answer") return;
     const disk = this.#receivers.get(from)!.disk;
-    if (!disk.knowsAll(message.context)) this.#world.fail("sent-before-durable", `${from} sends a context that it does not hold durably`);
-    for (const { key, record, gone } of message.entries) {
+    const isBare = message.kind === "read-answer";
+    if (!isBare && !disk.knowsAll(message.context))
+      this.#world.fail("sent-before-durable", `${from} sends a context that it does not hold durably`);
+    for (const { key, record, gone } of isBare ? [message.entry] : message.entries) {
       const siblings = record.length === 0 ? [] : decodeSiblings(record);
       const dot = [...gone, ...siblings.map((sibling) => sibling.dot)].find((other) => !disk.knows(other));
       if (dot !== undefined) {

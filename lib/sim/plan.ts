@@ -48,7 +48,10 @@ export interface PlannedOperation {
 
 export interface PlannedPart {
   readonly key: string;
-  readonly kind: "put" | "delete";
+  /** A touch, or a read of several nodes, is an operation's only part. */
+  readonly kind: "put" | "delete" | "touch" | "read";
+  /** What the client demands of the key: that it is free, that it is as just read here, or as read some time ago. */
+  readonly demand: "none" | "free" | "here" | "old";
   /** Which token the client gives: none, one just read here, one just read elsewhere, or the last that it read anywhere. */
   readonly token: "none" | "here" | "elsewhere" | "old";
   /** Where the client reads for "elsewhere". */
@@ -114,8 +117,8 @@ export function formatFault(fault: PlannedFault): string {
 }
 
 export function formatOperation(operation: PlannedOperation): string {
-  const parts = operation.parts.slice(0, 4).map(({ kind, key, token, ttlMs, rewrite }) => {
-    const how = `${rewrite ? " rewrite" : ""}${token === "none" ? "" : ` token ${token}`}${ttlMs > 0 ? ` ttl ${ttlMs} ms` : ""}`;
+  const parts = operation.parts.slice(0, 4).map(({ kind, key, token, ttlMs, rewrite, demand }) => {
+    const how = `${rewrite ? " rewrite" : ""}${demand === "none" ? "" : ` if ${demand}`}${token === "none" ? "" : ` token ${token}`}${ttlMs > 0 ? ` ttl ${ttlMs} ms` : ""}`;
     return `${kind} ${key}${how}`;
   });
   const more = operation.parts.length > 4 ? ` and ${operation.parts.length - 4} more` : "";

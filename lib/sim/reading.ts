@@ -12,6 +12,8 @@ import type { World } from "./world.ts";
 export interface Reading {
   readonly token: string;
   readonly dots: readonly Dot[];
+  /** What a condition names, and the dots that it stands for; undefined for what was learned from a receipt. */
+  readonly shown?: { readonly tag: string; readonly dots: readonly Dot[] };
 }
 
 /** Undefined when no node runs there, or the key holds nothing to show. */
@@ -33,7 +35,7 @@ export function read(world: World, machine: Machine, key: string): Reading | und
       ? shown !== expected
       : shown.writer !== expected.writer || shown.writtenMs !== expected.stamp.ms || !Buffer.from(shown.value).equals(expected.value);
   if (differs) world.fail("wrong-value-shown", `${machine.name} shows ${shown?.writer} ${shown?.writtenMs} for ${key}`);
-  return shown === undefined ? undefined : { token: shown.token, dots: dotsOf(siblings) };
+  return shown === undefined ? undefined : { token: shown.token, dots: dotsOf(siblings), shown: { tag: shown.tag, dots: dotsOf(alive) } };
 }
 
 /** The later stamp, then the greater name of the writer, then the greater dot. */

@@ -68,7 +68,7 @@ async function simplify(operation: PlannedOperation, current: () => Plan, accept
       },
     );
   }
-  const plain = parts(smallest.parts.map((part) => ({ ...part, rewrite: false, ttlMs: 0, valueBytes: 0 })));
+  const plain = parts(smallest.parts.map((part) => ({ ...part, rewrite: false, ttlMs: 0, valueBytes: 0, demand: "none" as const })));
   if (JSON.stringify(plain) !== JSON.stringify(smallest)) await accept(replaced(plain));
 }
 

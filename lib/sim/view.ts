@@ -16,6 +16,7 @@ import { SWEEP_FOREIGN_AFTER_MS } from "../core/expiry.ts";
 import type { Store } from "../core/store.ts";
 import type { MachineClock } from "./clock.ts";
 import type { BatchFate } from "./disk.ts";
+import type { Replica } from "../replica.ts";
 import type { WriteRecord } from "./ledger.ts";
 import type { World } from "./world.ts";
 
@@ -26,8 +27,12 @@ export interface Submitted {
   readonly observed: readonly Dot[] | undefined;
   /** An incarnation that the node has been told to give up before. */
   shunned?: Incarnation | undefined;
-  /** What became of it; undefined also for a deletion that found nothing. */
-  record?: WriteRecord;
+  /** What the client demands: that nothing is there, or exactly these values; undefined when nothing. */
+  readonly demand?: "free" | readonly Dot[] | undefined;
+  /** Values are written again with another time, each as the successor of itself. */
+  readonly isTouch?: boolean;
+  /** What became of it; none also for a deletion or a touch that found nothing. */
+  readonly records: WriteRecord[];
 }
 
 export class View {
@@ -55,16 +60,28 @@ export class View {
     this.#intercept(store);
   }
 
+  /** Holds what the replica makes of clients' demands against what its store held right before. */
+  watch(replica: Replica): void {
+    const step = replica.step.bind(replica);
+    replica.step = (input, now) => {
+      if (input.type !== "write") return step(input, now);
+      const submitted = this.#submitted.slice(0, input.operations.length);
+      const isMet = submitted.every((operation) => this.#isMet(operation));
+      const outputs = step(input, now);
+      const refusal = outputs.find((output) => output.type === "settle" && output.ticket === input.ticket && !output.result.ok);
+      const code = refusal?.type === "settle" && !refusal.result.ok && refusal.result.copies === 0 ? refusal.result.error.code : undefined;
+      if (code === "condition-failed" && isMet) this.#fail("demand-refused", "an operation was refused although what it demands is so");
+      if (code === undefined && !isMet) this.#fail("demand-ignored", "an operation was carried out although what it demands is not so");
+      // Of a touch, and of what was refused, nothing was taken away while it was carried out.
+      for (const operation of submitted) if (this.#submitted[0] === operation) this.#submitted.shift();
+      return outputs;
+    };
+  }
+
   /** The client's operations are about to reach the node. */
   submit(submitted: readonly Submitted[]): void {
     for (const operation of submitted) operation.shunned = this.#shunned;
     this.#submitted.push(...submitted);
-  }
-
-  /** The node refused them before it took any. */
-  withdraw(submitted: readonly Submitted[]): void {
-    const at = this.#submitted.indexOf(submitted[0]!);
-    if (at >= 0) this.#submitted.splice(at, submitted.length);
   }
 
   /** The node is about to hear that another life of its data goes on: what clients ask from now on gets dots of a new incarnation. */
@@ -131,13 +148,14 @@ export class View {
     const sweep = store.sweep.bind(store);
     store.put = (key, input, nowMs) => {
       const change = put(key, input, nowMs);
-      this.#issue(change, this.#take(key));
+      const submitted = this.#take(key);
+      this.#issue(change, submitted, submitted.isTouch === true ? input.observed : submitted.observed);
       return change;
     };
     store.remove = (key, observed, nowMs) => {
-      const submitted = this.#sweeping ? { key, observed } : this.#take(key);
+      const submitted = this.#sweeping ? { key, observed, records: [] } : this.#take(key);
       const change = remove(key, observed, nowMs);
-      if (change !== undefined) this.#issue(change, submitted);
+      if (change !== undefined) this.#issue(change, submitted, submitted.observed);
       return change;
     };
     store.sweep = (expiredBeforeMs, limit, nowMs) => {
@@ -149,22 +167,39 @@ export class View {
   }
 
   #take(key: EntryKey): Submitted {
-    const submitted = this.#submitted.shift();
+    const submitted = this.#submitted[0]?.isTouch === true ? this.#submitted[0] : this.#submitted.shift();
     if (submitted?.key === key) return submitted;
     this.#fail("order-of-operations", `an operation on ${key} that no client asked for at this point`);
-    return { key, observed: undefined };
+    return { key, observed: undefined, records: [] };
   }
 
-  #issue(change: Change, submitted: Submitted): void {
+  /** Written here once more, on purpose. */
+  #isMet({ key, demand }: Submitted): boolean {
+    if (demand === undefined) return true;
+    const nowMs = this.#clock.now().wallMs;
+    const there = this.#store.read(key).filter(({ expiresAtMs }) => expiresAtMs === 0 || expiresAtMs > nowMs);
+    if (demand === "free") return there.length === 0;
+    return there.length > 0 && there.length === demand.length && there.every(({ dot }) => demand.some((seen) => sameDot(seen, dot)));
+  }
+
+  #checkTouch(before: Siblings, observed: readonly Dot[], sibling: Sibling | undefined): void {
+    const touched = before.filter(({ dot }) => observed.some((seen) => sameDot(seen, dot)));
+    const [only] = touched;
+    if (touched.length === 1 && only?.digest === sibling?.digest) return;
+    this.#fail("touch-changed", `a touch replaced ${touched.length} values by one, or changed one`);
+  }
+
+  #issue(change: Change, submitted: Submitted, seen: readonly Dot[] | undefined): void {
     const { key, before, after: siblings, dot } = change;
     const { ledger, coverage } = this.#world;
     const sibling = siblings.find((other) => sameDot(other.dot, dot));
-    const observed = submitted.observed ?? dotsOf(before);
+    const observed = seen ?? dotsOf(before);
+    if (submitted.isTouch === true) this.#checkTouch(before, observed, sibling);
     const record = ledger.issue({ dot, key, node: this.#node, life: this, sibling, observed });
     if (record === undefined) return this.#fail("dot-issued-twice", `${this.#name(dot)} was issued before`);
     if (ledger.name(dot.incarnation, this.#node)) coverage.count("new-incarnation");
     if (submitted.shunned === dot.incarnation) this.#fail("incarnation-kept", `${this.#name(dot)} is of a life that goes on elsewhere`);
-    submitted.record = record;
+    submitted.records.push(record);
     this.#issued.push(record);
     const expected = before.filter((other) => !observed.some((seen) => sameDot(seen, other.dot))).length + (sibling === undefined ? 0 : 1);
     if (siblings.length !== expected) {

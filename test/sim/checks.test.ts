@@ -36,7 +36,7 @@ async function createBench(world = new World(generatePlan(1), false), name = "n1
   const bench: Bench = {
     ...{ world, disk, storage, store, view },
     put(key, text) {
-      bench.view.submit([{ key, observed: undefined }]);
+      bench.view.submit([{ key, observed: undefined, records: [] }]);
       return store.put(key, { contentType: "", value: Buffer.from(JSON.stringify(text)), expiresAtMs: 0 }, EPOCH_MS);
     },
     async flush() {
@@ -117,7 +117,7 @@ test("an operation that no client asked for, and a sweep before its time", async
   t.is(bench.world.failure?.check, "order-of-operations");
 
   const early = await createBench();
-  early.view.submit([{ key: "a", observed: undefined }]);
+  early.view.submit([{ key: "a", observed: undefined, records: [] }]);
   early.store.put("a", { contentType: "", value: Buffer.from("1"), expiresAtMs: EPOCH_MS + 5_000 }, EPOCH_MS);
   early.store.sweep(EPOCH_MS + 6_000, 10, EPOCH_MS);
   t.is(early.world.failure?.check, "swept-early");

@@ -247,4 +247,49 @@ const messages: readonly Mutant[] = [
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...durability, ...visibility, ...causality, ...digests, ...expiry, ...repair, ...messages];
+const operations: readonly Mutant[] = [
+  {
+    name: "what a client demands is not looked at",
+    file: "lib/replica/operations.ts",
+    find: "if (condition !== undefined && !isMet(",
+    replace: 'if (condition?.kind === "present" && !isMet(',
+  },
+  {
+    name: "a tag also names what has expired",
+    file: "lib/core/condition.ts",
+    find: "const dots = dotsOf(siblings.filter((sibling) => !isExpired(sibling, nowMs)));",
+    replace: "const dots = dotsOf(siblings.filter((sibling) => !isExpired(sibling, 0)));",
+  },
+  {
+    name: "a touch settles conflicts",
+    file: "lib/replica/operations.ts",
+    find: "store.put(key, { contentType, value, expiresAtMs, observed: [dot] }, nowMs)",
+    replace: "store.put(key, { contentType, value, expiresAtMs, observed: dot.counter > 0 ? undefined : [dot] }, nowMs)",
+  },
+];
+
+const reads: readonly Mutant[] = [
+  {
+    name: "a read counts a node too many",
+    file: "lib/replica/reads.ts",
+    find: "if (1 + read.answered >= read.copies",
+    replace: "if (2 + read.answered >= read.copies",
+  },
+  {
+    name: "a read is answered before what it brought is merged",
+    file: "lib/replica/reads.ts",
+    find: "const outcome = this.#store.merge(entry, new Context(), now.wallMs);",
+    replace: "const outcome = { ...this.#store.merge({ ...entry, record: new Uint8Array(0), gone: [] }, new Context(), now.wallMs) };",
+  },
+  {
+    name: "what the answerer of a read never heard of counts as deleted there",
+    file: "lib/replica/reads.ts",
+    find: "held.filter((dot) => this.#store.context.has(dot) && !includesDot(live, dot))",
+    replace: "held.filter((dot) => !includesDot(live, dot))",
+  },
+];
+
+export const MUTANTS: readonly Mutant[] = [
+  ...[...durability, ...visibility, ...causality, ...digests, ...expiry, ...repair, ...messages],
+  ...[...operations, ...reads],
+];
