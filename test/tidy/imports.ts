@@ -44,6 +44,7 @@ const layers: Readonly<Record<string, Layer>> = {
 export const libraries: Readonly<Record<string, string>> = {
   "@hono/node-server": "lib/api/http.ts",
   "@peculiar/x509": "lib/auth/certificates.ts",
+  "@valibot/to-json-schema": "lib/api/v1/openapi.ts",
   citty: "cmd/",
   consola: "lib/runtime/log.ts",
   hono: "lib/api/",
@@ -51,6 +52,7 @@ export const libraries: Readonly<Record<string, string>> = {
   "node-cron": "lib/runtime/cron.ts",
   "object-hash": "lib/core/digest.ts",
   undici: "lib/transport/http.ts",
+  valibot: "lib/api/v1/",
 };
 
 /** Imports of lib and cmd that the table does not allow. */
