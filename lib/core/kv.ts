@@ -57,7 +57,7 @@ export interface KvReceipt {
   /** For each operation: the token of what it wrote. */
   readonly tokens: readonly string[];
   /** For each operation: the tag of the key, if it holds now what the operation wrote and nothing beside it. */
-  tags(): readonly string[];
+  readonly tags: readonly string[];
   /** Nodes known to hold all of it durably, this one included. */
   readonly copies: number;
 }

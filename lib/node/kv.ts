@@ -4,8 +4,6 @@
  */
 import { decodeSiblings, KEY_BYTES_MAX, NAME_BYTES_MAX } from "../core/codec.ts";
 import { storeHash } from "../core/digest.ts";
-import { tagOf } from "../core/condition.ts";
-import type { Dot } from "../core/dot.ts";
 import { dotsOf, isExpired, NO_SIBLINGS, pick, type Siblings } from "../core/entry.ts";
 import { ConcordError } from "../core/errors.ts";
 import { validateJson } from "../core/json.ts";
@@ -16,6 +14,7 @@ import type { Clock, Storage } from "../core/ports.ts";
 import { decodeToken, encodeToken } from "../core/token.ts";
 import { listKeys } from "./kv-list.ts";
 import { KvView, show } from "./kv-view.ts";
+import { Receipt } from "./receipt.ts";
 import type { Node } from "../node.ts";
 import { addAnswer, worthierRepair, type Answered } from "./repairs.ts";
 import type { Member, Operation } from "../replica.ts";
@@ -78,12 +77,8 @@ export function createKv(deps: KvDeps): NodeKv {
       const translated = operations.map((operation) => translate(operation, wallMs));
       const result = await node.write(translated, options.copies ?? 1, options.local);
       if (!result.ok) throw result.error;
-      return {
-        changed: result.dots.map((dot) => dot !== undefined),
-        tokens: result.dots.map((dots, i) => encodeToken(digestKey, translated[i]!.key, listOf(dots))),
-        tags: () => result.dots.map((dots, i) => tagOf(digestKey, translated[i]!.key, listOf(dots))),
-        copies: result.copies,
-      };
+      const keys = translated.map(({ key }) => key);
+      return new Receipt(digestKey, keys, result.dots, result.copies);
     },
 
     list: (options) => listKeys({ storage, digestKey, nowMs: clock.now().wallMs }, options),
@@ -163,11 +158,6 @@ function expiryOf(ttlMs: number | undefined, nowMs: number): number {
 }
 
 const TTL_MAX_MS = 100 * 366 * 86_400_000;
-
-function listOf(dots: Dot | readonly Dot[] | undefined): readonly Dot[] {
-  if (dots === undefined) return [];
-  return "counter" in dots ? [dots] : dots;
-}
 
 /** Nothing was taken away before its time: what is gone, and what is left, had expired. */
 function hasExpired(before: Siblings, siblings: Siblings, nowMs: number): boolean {

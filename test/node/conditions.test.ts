@@ -22,7 +22,7 @@ test("a tag is good for one write", async (t) => {
   await kv.write([put("k", "1")]);
   const condition = { kind: "matching", tags: [kv.get("k")!.tag] } as const;
   const receipt = await kv.write([put("k", "2", { condition })]);
-  t.deepEqual(receipt.tags(), [kv.get("k")!.tag]);
+  t.deepEqual(receipt.tags, [kv.get("k")!.tag]);
   await t.throwsAsync(kv.write([put("k", "3", { condition })]), { code: "condition-failed" });
   await t.throwsAsync(kv.write([{ key: "k", value: undefined, condition }]), { code: "condition-failed" });
   t.is(textOf(kv.get("k")), "2");
@@ -66,7 +66,7 @@ test("a touch moves the time of every sibling, settles none, and keeps the one t
   t.deepEqual(kv.siblings("k").map(({ expiresAtMs }) => expiresAtMs), [1, 2, 3].map(() => START_MS + 1_000)); // prettier-ignore
   t.deepEqual([textOf(kv.get("k")), kv.get("k")!.siblings, kv.get("k")!.contentType], ["3", 3, "text/plain"]);
   t.not(kv.get("k")!.tag, tag);
-  t.is(receipt.tags()[0], kv.get("k")!.tag);
+  t.is(receipt.tags[0], kv.get("k")!.tag);
   await kv.write([put("k", "4", { token: receipt.tokens[0] })]);
   t.is(kv.get("k")!.siblings, 1, "its token names all that it wrote");
   await kv.write([put("k", "5", { ttlMs: 10 })]);

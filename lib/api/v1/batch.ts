@@ -79,11 +79,11 @@ export function createBatchRoute({ kv, bodies }: ModernDeps): Route {
       const receipt = await kv.write(operations, { copies: query.w }).catch((error: unknown) => {
         throw problemOf(error, (at) => `operations[${at}]`) ?? error;
       });
-      const tags = receipt.tags();
+      const { tags, tokens } = receipt;
       const results = operations.map(({ key, value, touch }, i) => ({
         key,
         changed: receipt.changed[i],
-        token: receipt.tokens[i],
+        token: tokens[i],
         etag: receipt.changed[i] === true && (value !== undefined || touch === true) ? etagOf(tags[i]!) : undefined,
       }));
       return new Response(JSON.stringify({ copies: receipt.copies, results }), { headers: { "content-type": "application/json" } });

@@ -87,7 +87,7 @@ async function write(kv: Kv, operation: KvOperation, copies: number): Promise<Re
   if (receipt.changed[0] !== true) throw new Problem("key-not-found", `${JSON.stringify(key)} is not there`);
   const token = receipt.tokens[0]!;
   const isDeletion = operation.value === undefined && operation.touch !== true;
-  const etag = isDeletion ? undefined : etagOf(receipt.tags()[0]!);
+  const etag = isDeletion ? undefined : etagOf(receipt.tags[0]!);
   const headers = { "content-type": "application/json", "concord-token": token, ...(etag === undefined ? {} : { etag }) };
   return new Response(JSON.stringify({ key, copies: receipt.copies, token, etag }), { headers });
 }
