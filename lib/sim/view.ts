@@ -189,11 +189,11 @@ export class View {
     this.#fail("touch-changed", `a touch replaced ${touched.length} values by one, or changed one`);
   }
 
-  #issue(change: Change, submitted: Submitted, seen: readonly Dot[] | undefined): void {
+  #issue(change: Change, submitted: Submitted, given: readonly Dot[] | undefined): void {
     const { key, before, after: siblings, dot } = change;
     const { ledger, coverage } = this.#world;
     const sibling = siblings.find((other) => sameDot(other.dot, dot));
-    const observed = seen ?? dotsOf(before);
+    const observed = given ?? dotsOf(before);
     if (submitted.isTouch === true) this.#checkTouch(before, observed, sibling);
     const record = ledger.issue({ dot, key, node: this.#node, life: this, sibling, observed });
     if (record === undefined) return this.#fail("dot-issued-twice", `${this.#name(dot)} was issued before`);
