@@ -74,7 +74,7 @@ export async function createTestReplica(name: string, options: TestReplicaOption
   const { store } = await openTestStore(name);
   return new Replica(
     store,
-    { ...REPLICA_DEFAULTS, jitterMs: 0, peers: [], name, address: name, ...options },
+    { ...REPLICA_DEFAULTS, jitterMs: 0, pushEveryMs: 0, peers: [], name, address: name, ...options },
     createRandom(name.charCodeAt(0)),
     at(0),
   );
@@ -104,7 +104,7 @@ export async function createTestNode(name: string, options: TestNodeOptions = {}
   const { store } = await openTestStore(name, { storage: storage as MemoryStorage });
   const replica = new Replica(
     store,
-    { ...REPLICA_DEFAULTS, jitterMs: 0, peers: [], name, address: name, ...rest },
+    { ...REPLICA_DEFAULTS, jitterMs: 0, pushEveryMs: 0, peers: [], name, address: name, ...rest },
     createRandom(name.charCodeAt(0)),
     clock.now(),
   );
@@ -167,7 +167,8 @@ export function shownOutputs(outputs: readonly Output[]): string[] {
       case "event":
         return "peer" in output.event ? `${output.event.kind} ${output.event.peer}` : output.event.kind;
       case "continue":
-        return "continue";
+      case "wake":
+        return output.type;
     }
   });
 }
