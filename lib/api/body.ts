@@ -60,6 +60,8 @@ export async function readBodyBytes(incoming: IncomingMessage, limits: BodyLimit
   assert(!incoming.readableDidRead || incoming.destroyed, "a body is read once, and by nobody else");
   if (incoming.destroyed) return broken;
   const early = refuseEarly(incoming, limits.bytesMax);
+  const whole = early === undefined ? await wholeBody(incoming, limits.bytesMax) : undefined;
+  if (whole !== undefined) return { ok: true, bytes: whole };
   return new Promise((resolve) => {
     let held: Uint8Array = new Uint8Array(0);
     let size = 0;
@@ -96,6 +98,16 @@ export async function readBodyBytes(incoming: IncomingMessage, limits: BodyLimit
     if (early !== undefined) refuse(early);
     incoming.on("data", onData).on("end", onEnd).on("close", onBroken).on("error", onBroken);
   });
+}
+
+/**
+ * The body that came in one piece with its headers, as nearly all do: it is there as soon as the parser has gone through that piece, and
+ * needs neither listeners nor a timer. Undefined for any other.
+ */
+async function wholeBody(incoming: IncomingMessage, bytesMax: number): Promise<Uint8Array | undefined> {
+  await undefined;
+  if (!incoming.complete || incoming.destroyed || incoming.readableLength > bytesMax) return undefined;
+  return (incoming.read() as Uint8Array | null) ?? new Uint8Array(0);
 }
 
 const broken: BodyRefusal = { ok: false, status: 400, problem: "the connection broke before the body was complete", close: true };

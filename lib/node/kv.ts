@@ -4,6 +4,7 @@
  */
 import { decodeSiblings, KEY_BYTES_MAX, NAME_BYTES_MAX } from "../core/codec.ts";
 import { storeHash } from "../core/digest.ts";
+import type { Dot } from "../core/dot.ts";
 import { isExpired, NO_SIBLINGS, pick, type Sibling, type Siblings } from "../core/entry.ts";
 import { ConcordError } from "../core/errors.ts";
 import { validateJson } from "../core/json.ts";
@@ -78,11 +79,8 @@ export function createKv(deps: KvDeps): NodeKv {
       const translated = operations.map((operation) => translate(operation, wallMs));
       const result = await node.write(translated, options.copies ?? 1, options.local);
       if (!result.ok) throw result.error;
-      return {
-        changed: result.dots.map((dot) => dot !== undefined),
-        tokens: result.dots.map((dot, i) => encodeToken(digestKey, translated[i]!.key, dot === undefined ? [] : [dot])),
-        copies: result.copies,
-      };
+      const { dots, copies } = result;
+      return new Receipt(dots, copies, (dot, i) => encodeToken(digestKey, translated[i]!.key, dot === undefined ? [] : [dot]));
     },
 
     list({ prefix = "", after: cursor, limit }): KvListing {
@@ -146,10 +144,29 @@ export function createKv(deps: KvDeps): NodeKv {
     const observed = operation.token === undefined ? seen : decodeToken(digestKey, key, operation.token);
     if (operation.value === undefined) return { key, write: undefined, observed };
     const contentType = operation.contentType ?? "";
-    if (contentType === "") checkJson(operation.value);
+    if (contentType === "" && operation.validated !== true) checkJson(operation.value);
     if (Buffer.byteLength(contentType) > NAME_BYTES_MAX)
       throw new ConcordError("invalid", `a content type has ${NAME_BYTES_MAX} bytes at most`);
     return { key, write: { contentType, value: operation.value, expiresAtMs: expiryOf(operation.ttlMs, nowMs), observed } };
+  }
+}
+
+/** A class for the sake of its getter: a bulk write makes thousands of tokens that nobody looks at. */
+class Receipt implements KvReceipt {
+  readonly changed: readonly boolean[];
+  readonly copies: number;
+  readonly #dots: readonly (Dot | undefined)[];
+  readonly #tokenOf: (dot: Dot | undefined, i: number) => string;
+
+  constructor(dots: readonly (Dot | undefined)[], copies: number, tokenOf: (dot: Dot | undefined, i: number) => string) {
+    this.changed = dots.map((dot) => dot !== undefined);
+    this.copies = copies;
+    this.#dots = dots;
+    this.#tokenOf = tokenOf;
+  }
+
+  get tokens(): readonly string[] {
+    return this.#dots.map(this.#tokenOf);
   }
 }
 

@@ -38,11 +38,28 @@ export class DamagedRecordError extends ConcordError {
 
 /** The record to store: a copy, so that the caller may use its buffer again. */
 export function seal(key: StorageKey, value: Uint8Array): Buffer {
-  if (value.length > VALUE_BYTES_MAX) refuse(`a stored value has ${value.length} bytes, at most ${VALUE_BYTES_MAX}`);
-  const record = Buffer.allocUnsafe(CHECKSUM_BYTES + value.length);
-  record.set(value, CHECKSUM_BYTES);
-  record.writeInt32LE(checksum(key, value), 0);
+  const record = Buffer.allocUnsafe(recordBytes(value));
+  sealInto(record, 0, key, value);
   return record;
+}
+
+/** Bytes of the record that holds a value. */
+export function recordBytes(value: Uint8Array): number {
+  if (value.length > VALUE_BYTES_MAX) refuse(`a stored value has ${value.length} bytes, at most ${VALUE_BYTES_MAX}`);
+  return CHECKSUM_BYTES + value.length;
+}
+
+/** Puts the record at `start`, where there is room for it, and returns where it ends. */
+export function sealInto(bytes: Buffer, start: number, key: StorageKey, value: Uint8Array): number {
+  const at = start + CHECKSUM_BYTES;
+  if (value.length >= NATIVE_FROM_BYTES) bytes.set(value, at);
+  else for (let i = 0; i < value.length; i++) bytes[at + i] = value[i]!;
+  const sum = checksum(key, value);
+  bytes[start] = sum;
+  bytes[start + 1] = sum >> 8;
+  bytes[start + 2] = sum >> 16;
+  bytes[start + 3] = sum >> 24;
+  return at + value.length;
 }
 
 /** The value inside a record: a view, not a copy. Throws DamagedRecordError. */
