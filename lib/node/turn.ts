@@ -3,8 +3,8 @@
  *
  * A node that lets all inputs of one look at the sockets gather has one batch of everybody: fifty clients are read, then all wait for the
  * disk while the processor has nothing to do, then all are answered while the disk has nothing to do. So a turn is ripe as soon as
- * gathering has taken half as long as the last batch took to become durable: then the disk writes one half of the clients while
- * the processor reads the other. Where gathering is quick (few clients, or a slow disk) nothing is split, because every batch has its
+ * gathering has taken as long as the last batch took to become durable: then the disk writes some of the clients while the processor
+ * reads the others. Where gathering is quicker than that (few clients, or a slow disk) nothing is split, because every batch has its
  * price whatever it holds.
  */
 import type { Output } from "../core/output.ts";
@@ -58,6 +58,6 @@ export class Pace {
 
   /** Gathering has taken its share of the time. */
   get isRipe(): boolean {
-    return this.#clock.now().monotonicMs - this.#gatheringMs >= Math.max(this.#tookMs / 2, GATHER_MS_MIN);
+    return this.#clock.now().monotonicMs - this.#gatheringMs >= Math.max(this.#tookMs, GATHER_MS_MIN);
   }
 }

@@ -4,7 +4,7 @@ import type { Output, ReplicaEvent } from "../../lib/core/output.ts";
 import type { Storage, StorageChange } from "../../lib/core/ports.ts";
 import { REPLICA_DEFAULTS } from "../../lib/config.ts";
 import { createKv, type NodeKv } from "../../lib/node/kv.ts";
-import { Node } from "../../lib/node.ts";
+import { Node, type NodeDeps } from "../../lib/node.ts";
 import { Replica, type ReplicaOptions } from "../../lib/replica.ts";
 import { createMemoryStorage, type MemoryStorage } from "../../lib/storage/memory.ts";
 import { createMemoryNetwork, type MemoryNetwork } from "../../lib/transport/memory.ts";
@@ -97,10 +97,11 @@ export interface TestNodeOptions extends TestReplicaOptions {
   /** Without one, what the node sends goes nowhere. */
   readonly network?: MemoryNetwork;
   readonly onWatcherError?: (error: unknown) => void;
+  readonly timing?: Pick<NodeDeps, "defer" | "later">;
 }
 
 export async function createTestNode(name: string, options: TestNodeOptions = {}): Promise<TestNode> {
-  const { storage = createMemoryStorage(), clock = createClock(), network, onWatcherError, ...rest } = options;
+  const { storage = createMemoryStorage(), clock = createClock(), network, onWatcherError, timing = {}, ...rest } = options;
   const { store } = await openTestStore(name, { storage: storage as MemoryStorage });
   const replica = new Replica(
     store,
@@ -117,7 +118,7 @@ export async function createTestNode(name: string, options: TestNodeOptions = {}
     },
   };
   const node = new Node(
-    { replica, storage, transport, clock },
+    { replica, storage, transport, clock, ...timing },
     {
       onEvent: (event) => {
         events.push(event);
@@ -171,4 +172,29 @@ export function shownOutputs(outputs: readonly Output[]): string[] {
         return output.type;
     }
   });
+}
+
+/** A promise whose outcome can be looked at. */
+export function watched<T>(promise: Promise<T>): { value?: T } {
+  const seen: { value?: T } = {};
+  void promise.then((value) => (seen.value = value));
+  return seen;
+}
+
+/** The peer has answered a ping, so that writes are pushed to it. */
+export function meet(held: TestNode, peer: string): void {
+  held.node.tick();
+  const { message } = held.sent.at(-1)!;
+  held.node.receive(peer, {
+    ...(message as Message & { kind: "ping" }),
+    kind: "pong",
+    name: peer,
+    address: peer,
+    instance: peer.padEnd(8, "-"),
+  });
+}
+
+/** The keys that a batch writes entries of, as they lie in the storage. */
+export function entriesOf(batch: readonly StorageChange[]): string[] {
+  return batch.map(({ key }) => key).filter((key) => key.startsWith("e"));
 }
