@@ -101,13 +101,17 @@ export async function readBodyBytes(incoming: IncomingMessage, limits: BodyLimit
 }
 
 /**
- * The body that came in one piece with its headers, as nearly all do: it is there as soon as the parser has gone through that piece, and
- * needs neither listeners nor a timer. Undefined for any other.
+ * The body that came in one piece with its headers, as nearly all do: it is there when this turn's promises go on, and needs neither
+ * listeners nor a timer. (That the message is complete the parser says only later.) Undefined for any other.
  */
 async function wholeBody(incoming: IncomingMessage, bytesMax: number): Promise<Uint8Array | undefined> {
   await undefined;
-  if (!incoming.complete || incoming.destroyed || incoming.readableLength > bytesMax) return undefined;
-  return (incoming.read() as Uint8Array | null) ?? new Uint8Array(0);
+  const { headers, readableLength } = incoming;
+  if (incoming.destroyed || readableLength > bytesMax || headers["content-length"] !== String(readableLength)) return undefined;
+  const bytes = incoming.read() as Uint8Array | null;
+  // So that the end is read as well.
+  incoming.resume();
+  return bytes ?? new Uint8Array(0);
 }
 
 const broken: BodyRefusal = { ok: false, status: 400, problem: "the connection broke before the body was complete", close: true };
