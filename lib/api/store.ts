@@ -102,7 +102,10 @@ async function writePairs(kv: Kv, pairs: readonly Pair[], options: KvWriteOption
 /** An array is not written as a whole: when it stops on the way, the client has to know how far it came. */
 async function writeSome(kv: Kv, pairs: readonly Pair[], options: KvWriteOptions, before: number): Promise<KvReceipt> {
   try {
-    return await kv.write(pairs.map((pair) => operationOf(pair)), options);
+    return await kv.write(
+      pairs.map((pair) => operationOf(pair)),
+      options,
+    );
   } catch (error) {
     if (before === 0 || !(error instanceof ConcordError)) throw error;
     throw new ConcordError(error.code, `${error.message} (the first ${before} pairs are stored)`, { cause: error });

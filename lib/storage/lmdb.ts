@@ -52,9 +52,12 @@ type Database = RootDatabase<Uint8Array, StorageKey>;
 /** lmdb's own declarations leave out that every read takes options, and that the size of what it read stands here. */
 interface FastDatabase extends Database {
   readonly lastSize: number;
-  getBinaryFast(key: StorageKey, options?: { readonly transaction: Snapshot }): Buffer | undefined;
+  getBinaryFast(key: StorageKey, options?: Reading): Buffer | undefined;
 }
 type Snapshot = ReturnType<Database["useReadTransaction"]>;
+interface Reading {
+  readonly transaction: Snapshot;
+}
 
 /** All records of a batch in one piece of memory, one after the other: lmdb is told where each lies. */
 interface SealedBatch {
@@ -126,7 +129,8 @@ function readersOf(database: FastDatabase): string[] {
 }
 
 function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home: Folder): Storage {
-  let snapshot = firstSnapshot;
+  /** What reads are given. */
+  let current: Reading = { transaction: firstSnapshot };
   let waiting: Waiting[] = [];
   let draining: Promise<void> | undefined;
   let refusal: ConcordError | undefined;
@@ -140,8 +144,8 @@ function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home
       try {
         if (refusal === undefined) {
           await commit(database, group);
-          const last = snapshot;
-          snapshot = database.useReadTransaction();
+          const last = current.transaction;
+          current = { transaction: database.useReadTransaction() };
           last.done();
         }
       } catch (error) {
@@ -170,7 +174,7 @@ function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home
 
   const release = async (): Promise<void> => {
     await draining;
-    snapshot.done();
+    current.transaction.done();
     await database.close();
     home.release();
   };
@@ -178,11 +182,16 @@ function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home
   return {
     get(key) {
       checkKey(key);
-      return read(() => getRecord(database, snapshot, key));
+      checkOpen();
+      try {
+        return getRecord(database, current, key);
+      } catch (error) {
+        throw storageError(home.path, error);
+      }
     },
     range(from, to, limit) {
       checkLimit(limit);
-      return read(() => getPage(database, snapshot, from, to, limit));
+      return read(() => getPage(database, current.transaction, from, to, limit));
     },
     async write(batch) {
       checkOpen();
@@ -197,8 +206,8 @@ function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home
 }
 
 /** The next read overwrites lmdb's buffer, which is longer than the record in it. One copy, from a pool: most values are small. */
-function getRecord(database: FastDatabase, snapshot: Snapshot, key: StorageKey): Uint8Array | undefined {
-  const buffer = database.getBinaryFast(key, { transaction: snapshot });
+function getRecord(database: FastDatabase, reading: Reading, key: StorageKey): Uint8Array | undefined {
+  const buffer = database.getBinaryFast(key, reading);
   return buffer === undefined ? undefined : unsealCopy(key, buffer, database.lastSize);
 }
 

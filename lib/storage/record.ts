@@ -71,10 +71,10 @@ export function unseal(key: StorageKey, record: Uint8Array): Uint8Array {
 }
 
 /** The value inside a record that lies at the start of a buffer which is about to be used again: a copy. Throws DamagedRecordError. */
-export function unsealCopy(key: StorageKey, buffer: Buffer, recordBytes: number): Uint8Array {
-  if (recordBytes < CHECKSUM_BYTES) throw new DamagedRecordError(key);
-  const value = Buffer.allocUnsafe(recordBytes - CHECKSUM_BYTES);
-  buffer.copy(value, 0, CHECKSUM_BYTES, recordBytes);
+export function unsealCopy(key: StorageKey, buffer: Buffer, size: number): Uint8Array {
+  if (size < CHECKSUM_BYTES) throw new DamagedRecordError(key);
+  const value = Buffer.allocUnsafe(size - CHECKSUM_BYTES);
+  buffer.copy(value, 0, CHECKSUM_BYTES, size);
   if (storedChecksum(buffer) !== checksum(key, value)) throw new DamagedRecordError(key);
   return value;
 }

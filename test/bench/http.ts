@@ -44,8 +44,8 @@ export async function run(): Promise<void> {
 
 /** What is measured is what is published. */
 function build(): void {
-  const { status } = spawnSync("npm", ["run", "--silent", "build"], { stdio: "inherit", shell: process.platform === "win32" });
-  if (status !== 0) throw new Error("npm run build failed");
+  const built = spawnSync("npm", ["run", "--silent", "build"], { stdio: "inherit", shell: process.platform === "win32" });
+  if (built.status !== 0) throw new Error("npm run build failed");
 }
 
 async function reads({ load }: Generator): Promise<void> {
@@ -197,12 +197,13 @@ async function pairs(bare: () => Promise<Figures>, ours: () => Promise<Figures>)
 function report(what: string, bareName: string, ourName: string, rounds: readonly (readonly [Figures, Figures])[]): void {
   const rate = (side: 0 | 1) => median(rounds.map((round) => round[side].rate));
   const of = (pick: (figures: Figures) => number) => median(rounds.map((round) => pick(round[1]))).toFixed(1);
-  const ratios = rounds.map(([bare, node]) => (node.rate / bare.rate).toFixed(2)).join(" ");
+  const ratios = rounds.map(([bare, node]) => node.rate / bare.rate);
+  const compared = `${median(ratios).toFixed(2)} of it (${ratios.map((ratio) => ratio.toFixed(2)).join(" ")})`;
   line(`${what}, ${bareName}`, `${Math.round(rate(0)).toLocaleString("en")} /s`);
   line(
     `${what}, ${ourName}`,
     `${Math.round(rate(1)).toLocaleString("en")} /s`,
-    `ratios ${ratios}; p50 ${of((f) => f.p50)} ms, p99 ${of((f) => f.p99)} ms`,
+    `${compared}; p50 ${of((f) => f.p50)} ms, p99 ${of((f) => f.p99)} ms`,
   );
 }
 
