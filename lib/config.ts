@@ -16,6 +16,8 @@ export const REPLICA_DEFAULTS: ReplicaDefaults = {
   answerBytesMax: 256 * 1024,
   /** A second or two of writes at full speed. */
   pushKeysMax: 16_384,
+  /** Nobody sees ten milliseconds, and a hundred batches a second cost a peer little beside the writes in them. */
+  pushEveryMs: 10,
   /** A write to a peer is durable in milliseconds; after this the batch is lost and repair takes over. */
   pushTimeoutMs: 5_000,
   /** Shorter than a client's usual patience of ten seconds or more. */

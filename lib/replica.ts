@@ -99,6 +99,8 @@ export class Replica {
         return this.#onTick(now);
       case "continue":
         return this.#afterPull(this.#puller.activePeer ?? "", this.#puller.onContinue(now), now);
+      case "wake":
+        return [];
     }
   }
 

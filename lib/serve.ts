@@ -130,7 +130,14 @@ function compose(parts: Parts, options: ServeOptions): RunningNode {
     fail(error);
   };
   const node: Node = new Node(
-    { replica, storage, transport, clock, defer: (turn) => void setImmediate(turn) },
+    {
+      replica,
+      storage,
+      transport,
+      clock,
+      defer: (turn) => void setImmediate(turn),
+      later: (afterMs, run) => void setTimeout(run, afterMs),
+    },
     { onEvent, onChange: (key, before, after) => kv.onChange(key, before, after), onFailure },
   );
   const kv = createKv({ node, storage, clock, name, address });

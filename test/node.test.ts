@@ -8,35 +8,24 @@ import { entryAt, META } from "../lib/core/layout.ts";
 import type { Message } from "../lib/core/message.ts";
 import { INBOX_MAX, TURN_INPUTS_MAX, type Node } from "../lib/node.ts";
 import type { Operation } from "../lib/replica.ts";
-import { createHeldStorage, createTestNode, quiet, type HeldStorage, type TestNode } from "./support/driven-nodes.ts";
+import {
+  createHeldStorage,
+  createTestNode,
+  entriesOf,
+  meet,
+  quiet,
+  watched,
+  type HeldStorage,
+  type TestNode,
+} from "./support/driven-nodes.ts";
 import { json, openTestStore } from "./support/stores.ts";
 import { START_MS } from "./support/chance.ts";
 
 const put = (key: string, text = "1"): Operation => ({ key, write: json(text) });
 
-/** A promise whose outcome can be looked at. */
-function watched<T>(promise: Promise<T>): { value?: T } {
-  const seen: { value?: T } = {};
-  void promise.then((value) => (seen.value = value));
-  return seen;
-}
-
 async function createHeld(peers: readonly string[] = []): Promise<TestNode & { readonly storage: HeldStorage }> {
   const storage = createHeldStorage();
   return { ...(await createTestNode("a", { storage, peers })), storage };
-}
-
-/** The peer has answered a ping, so that writes are pushed to it. */
-function meet(held: TestNode, peer: string): void {
-  held.node.tick();
-  const { message } = held.sent.at(-1)!;
-  held.node.receive(peer, {
-    ...(message as Message & { kind: "ping" }),
-    kind: "pong",
-    name: peer,
-    address: peer,
-    instance: peer.padEnd(8, "-"),
-  });
 }
 
 /** A push of one key from a peer. */
@@ -46,8 +35,6 @@ async function pushFrom(name: string, key: string): Promise<Message> {
   return { kind: "push", exchange: 7, entries: [store.wireEntry(key, [])], context: store.context };
 }
 
-const keysOf = (batch: readonly { readonly key: string }[]): string[] => batch.map(({ key }) => key).filter((key) => key.startsWith("e"));
-
 test("rule 1: nothing is sent, acknowledged or published before the batch that holds it is durable, and no dot leaves", async (t) => {
   const held = await createHeld(["b"]);
   meet(held, "b");
@@ -55,7 +42,7 @@ test("rule 1: nothing is sent, acknowledged or published before the batch that h
   const written = watched(held.node.write([put("k")], 1));
   await quiet();
   t.is(held.storage.waiting, 1);
-  t.deepEqual(keysOf(held.storage.batches[0]!), [entryAt("k")]);
+  t.deepEqual(entriesOf(held.storage.batches[0]!), [entryAt("k")]);
   t.true(
     held.storage.batches[0]!.some(({ key }) => key === META),
     "the counter is in the same batch",
@@ -87,9 +74,9 @@ test("one inbox, one batch: what comes while a batch is on its way shares the ne
   const results = ["a", "b", "c", "d"].map((key) => watched(held.node.write([put(key)], 1)));
   held.node.receive("x", await pushFrom("x", "e"));
   await quiet();
-  t.deepEqual(held.storage.batches.map(keysOf), [["ea"]]);
+  t.deepEqual(held.storage.batches.map(entriesOf), [["ea"]]);
   await held.storage.release();
-  t.deepEqual(held.storage.batches.map(keysOf), [["ea"], ["eb", "ec", "ed", "ee"]]);
+  t.deepEqual(held.storage.batches.map(entriesOf), [["ea"], ["eb", "ec", "ed", "ee"]]);
   t.deepEqual(results.map(({ value }) => value?.ok), [true, undefined, undefined, undefined]); // prettier-ignore
   await held.storage.release();
   t.deepEqual(results.map(({ value }) => value?.ok), [true, true, true, true]); // prettier-ignore
@@ -124,9 +111,9 @@ test("a turn takes so many inputs; the rest waits for the next", async (t) => {
   const results = Array.from({ length: TURN_INPUTS_MAX + 5 }, (_, n) => watched(held.node.write([put(`k${n}`)], 1)));
   t.deepEqual(held.node.backlog, { inbox: 5, writes: TURN_INPUTS_MAX + 6 });
   await held.storage.release();
-  t.is(keysOf(held.storage.batches[1]!).length, TURN_INPUTS_MAX);
+  t.is(entriesOf(held.storage.batches[1]!).length, TURN_INPUTS_MAX);
   await held.storage.release();
-  t.is(keysOf(held.storage.batches[2]!).length, 5);
+  t.is(entriesOf(held.storage.batches[2]!).length, 5);
   await held.storage.release();
   t.true(results.every(({ value }) => value?.ok));
   t.deepEqual(held.node.backlog, { inbox: 0, writes: 0 });

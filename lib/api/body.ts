@@ -61,6 +61,10 @@ export async function readBodyBytes(incoming: IncomingMessage, limits: BodyLimit
   assert(!incoming.readableDidRead || incoming.destroyed, "a body is read once, and by nobody else");
   if (incoming.destroyed) return broken;
   const early = refuseEarly(incoming, limits.bytesMax);
+  await Promise.resolve();
+  const whole = early === undefined ? wholeBody(incoming, limits.bytesMax) : undefined;
+  if (whole !== undefined) return { ok: true, bytes: whole };
+  if (incoming.destroyed) return broken;
   return new Promise((resolve) => {
     let held: Uint8Array = new Uint8Array(0);
     let size = 0;
@@ -99,6 +103,19 @@ export async function readBodyBytes(incoming: IncomingMessage, limits: BodyLimit
     if (early !== undefined) refuse(early);
     incoming.on("data", onData).on("end", onEnd).on("close", onBroken).on("error", onBroken);
   });
+}
+
+/**
+ * The body that came in one piece with its headers, as nearly all do: it is there when this turn's promises go on, and needs neither
+ * listeners nor a timer. (That the message is complete the parser says only later.) Undefined for any other.
+ */
+function wholeBody(incoming: IncomingMessage, bytesMax: number): Uint8Array | undefined {
+  const { headers, readableLength } = incoming;
+  if (incoming.destroyed || readableLength > bytesMax || headers["content-length"] !== String(readableLength)) return undefined;
+  const bytes = incoming.read() as Uint8Array | null;
+  // So that the end is read as well.
+  incoming.resume();
+  return bytes ?? new Uint8Array(0);
 }
 
 const broken: BodyRefusal = { ok: false, status: 400, problem: "the connection broke before the body was complete", close: true };

@@ -7,7 +7,7 @@
 import type { IncomingMessage } from "node:http";
 import { ConcordError } from "../core/errors.ts";
 import { parsePair, parsePairs, type JsonRefusal, type Pair } from "../core/json.ts";
-import type { Kv, KvListing, KvReceipt, KvWriteOptions } from "../core/kv.ts";
+import type { Kv, KvListing, KvOperation, KvReceipt, KvWriteOptions } from "../core/kv.ts";
 import { json, Refusal, valueAnswer, valueField } from "./answer.ts";
 import { checkKey, queryOf, type Bodies, type Handler } from "./request.ts";
 
@@ -60,7 +60,7 @@ export function createStoreRoutes(kv: Kv, bodies: Bodies): StoreRoutes {
       const { pairs, isArray } = await readPairs(bodies, incoming);
       if (isArray) return json(`{"stored":${pairs.length},"copies":${await writePairs(kv, pairs, options)}}`);
       const [pair] = pairs as [Pair];
-      const { copies, tokens } = await kv.write([{ ...operationOf(pair), token: query.get("token") }], options);
+      const { copies, tokens } = await kv.write([operationOf(pair, query.get("token"))], options);
       return json(`{"key":${JSON.stringify(pair.key)},"stored":true,"copies":${copies},"token":"${tokens[0]}"}`);
     },
 
@@ -102,15 +102,18 @@ async function writePairs(kv: Kv, pairs: readonly Pair[], options: KvWriteOption
 /** An array is not written as a whole: when it stops on the way, the client has to know how far it came. */
 async function writeSome(kv: Kv, pairs: readonly Pair[], options: KvWriteOptions, before: number): Promise<KvReceipt> {
   try {
-    return await kv.write(pairs.map(operationOf), options);
+    return await kv.write(
+      pairs.map((pair) => operationOf(pair)),
+      options,
+    );
   } catch (error) {
     if (before === 0 || !(error instanceof ConcordError)) throw error;
     throw new ConcordError(error.code, `${error.message} (the first ${before} pairs are stored)`, { cause: error });
   }
 }
 
-function operationOf({ key, valueText }: Pair): { readonly key: string; readonly value: Uint8Array } {
-  return { key, value: Buffer.from(valueText, "utf8") };
+function operationOf({ key, valueText }: Pair, token?: string): KvOperation {
+  return { key, value: Buffer.from(valueText, "utf8"), validated: true, token };
 }
 
 async function keyInBody(bodies: Bodies, incoming: IncomingMessage): Promise<string> {

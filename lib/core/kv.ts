@@ -32,6 +32,8 @@ export interface KvOperation {
   /** Undefined deletes the key. */
   readonly value: Uint8Array | undefined;
   readonly contentType?: string;
+  /** The caller has validated the value as JSON, and it is not gone through again. */
+  readonly validated?: boolean;
   /** From an earlier read: exactly what that read showed is replaced. Without: what this node holds now. */
   readonly token?: string | undefined;
   /** Nothing is replaced: the value stands beside what is held, as that of a writer who knew nothing of it. Without a token. */

@@ -17,9 +17,16 @@ export interface Meta {
 }
 
 export function metaOf({ root, dotRoot, count, keyCount }: Tally, stamp: Stamp, digestKey: DigestKey): Meta {
-  const keyFingerprint = shortHash(digestKey, new Uint8Array(0));
-  return { root: root.toHash(), dotRoot: dotRoot.toHash(), count, keyCount, stamp, keyFingerprint };
+  return { root: root.toHash(), dotRoot: dotRoot.toHash(), count, keyCount, stamp, keyFingerprint: fingerprintOf(digestKey) };
 }
+
+/** Every batch names the key, and it is nearly always the same one. */
+function fingerprintOf(digestKey: DigestKey): string {
+  if (last?.digestKey !== digestKey) last = { digestKey, fingerprint: shortHash(digestKey, new Uint8Array(0)) };
+  return last.fingerprint;
+}
+
+let last: { readonly digestKey: DigestKey; readonly fingerprint: string } | undefined;
 
 export function encodeMeta(meta: Meta): Uint8Array {
   const writer = new ByteWriter(64);

@@ -19,7 +19,9 @@ export type Output =
   /** For the log, the status and the counters. */
   | { readonly type: "event"; readonly event: ReplicaEvent }
   /** There is more to do without any input: step again with `continue`. */
-  | { readonly type: "continue" };
+  | { readonly type: "continue" }
+  /** There will be more to do in a while: step with `wake` then. */
+  | { readonly type: "wake"; readonly afterMs: number };
 
 export type WriteResult =
   | {

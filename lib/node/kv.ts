@@ -136,7 +136,7 @@ export function createKv(deps: KvDeps): NodeKv {
     if (operation.touch === true) return { key, write: undefined, touch: { expiresAtMs: expiryOf(operation.ttlMs, nowMs) }, condition };
     if (operation.value === undefined) return { key, write: undefined, observed, condition };
     const contentType = operation.contentType ?? "";
-    if (contentType === "") checkJson(operation.value);
+    if (contentType === "" && operation.validated !== true) checkJson(operation.value);
     if (Buffer.byteLength(contentType) > NAME_BYTES_MAX)
       throw new ConcordError("invalid", `a content type has ${NAME_BYTES_MAX} bytes at most`);
     return { key, write: { contentType, value: operation.value, expiresAtMs: expiryOf(operation.ttlMs, nowMs), observed }, condition };

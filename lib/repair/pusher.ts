@@ -11,7 +11,7 @@ import type { PushAck } from "../core/message.ts";
 import type { Output } from "../core/output.ts";
 import type { Now } from "../core/ports.ts";
 import type { Store } from "../core/store.ts";
-import { PushQueue } from "./push.ts";
+import { PushQueue, recordsOf, type RecordOf } from "./push.ts";
 
 /** What the pusher needs to know of the peers. */
 export interface PushPeers {
@@ -21,6 +21,8 @@ export interface PushPeers {
 export interface PusherOptions {
   /** Keys that may wait for one peer. */
   readonly pushKeysMax: number;
+  /** Batches of writes for which no client waits follow each other at this distance; the first goes at once. */
+  readonly pushEveryMs: number;
   /** How long a batch may stay unanswered. */
   readonly pushTimeoutMs: number;
   /** How long a client waits for further copies. */
@@ -46,6 +48,8 @@ export class Pusher {
   readonly #nextExchange: () => number;
   readonly #queues = new Map<string, PushQueue>();
   readonly #waiting = new Map<number, WaitingWrite>();
+  /** When this replica is woken to send a batch; in the past when nobody has been asked to. */
+  #wakeMs = -Infinity;
 
   constructor(store: Store, peers: PushPeers, options: PusherOptions, nextExchange: () => number) {
     this.#store = store;
@@ -90,12 +94,21 @@ export class Pusher {
     return undefined;
   }
 
+  /** The batches that are due; and when the next will be, if nobody has been asked yet to wake this replica then. */
   flush(now: Now): Output[] {
     const outputs: Output[] = [];
+    const recordOf = once(recordsOf(this.#store));
+    let nextMs = Infinity;
     for (const { address, isUp } of this.#peers.members()) {
-      const push = isUp ? this.#queues.get(address)?.next(this.#store, this.#nextExchange, now.monotonicMs) : undefined;
+      const queue = isUp ? this.#queues.get(address) : undefined;
+      const dueMs = queue?.dueMs(this.#options.pushEveryMs) ?? Infinity;
+      if (dueMs > now.monotonicMs) nextMs = Math.min(nextMs, dueMs);
+      const push = dueMs > now.monotonicMs ? undefined : queue?.next(this.#store, this.#nextExchange, now.monotonicMs, recordOf);
       if (push !== undefined) outputs.push({ type: "send", to: address, message: push });
     }
+    if (nextMs === Infinity || this.#wakeMs > now.monotonicMs) return outputs;
+    this.#wakeMs = nextMs;
+    outputs.push({ type: "wake", afterMs: nextMs - now.monotonicMs });
     return outputs;
   }
 
@@ -154,4 +167,14 @@ export class Pusher {
     }
     return queue;
   }
+}
+
+/** Most writes go to all peers in batches of the same moment: each record is read once for all of them. */
+function once(recordOf: RecordOf): RecordOf {
+  const records = new Map<EntryKey, Uint8Array>();
+  return (key) => {
+    let record = records.get(key);
+    if (record === undefined) records.set(key, (record = recordOf(key)));
+    return record;
+  };
 }

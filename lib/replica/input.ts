@@ -36,4 +36,6 @@ export type Input =
   /** A peer that speaks only the base protocol answered a ping: it is there, and has no summary. */
   | { readonly type: "base-pong"; readonly from: string }
   | { readonly type: "tick" }
-  | { readonly type: "continue" };
+  | { readonly type: "continue" }
+  /** The time that a `wake` output asked for has passed: what waits for the end of a turn is looked at. */
+  | { readonly type: "wake" };

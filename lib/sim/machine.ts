@@ -181,7 +181,7 @@ export class Machine implements Receiver {
       },
     };
     const node: Node = new Node(
-      { replica, storage, transport, clock, ...this.#gathering() },
+      { replica, storage, transport, clock, ...this.#timing() },
       {
         onEvent: (event) => hear(this.#world, name, view, store, event),
         onChange: (key, before, after) => kv.onChange(key, before, after),
@@ -195,14 +195,14 @@ export class Machine implements Receiver {
     this.audit();
   }
 
-  #gathering(): Pick<NodeDeps, "defer"> {
+  #timing(): Pick<NodeDeps, "defer" | "later"> {
     const { gatherMs } = this.#world.plan.settings;
-    if (gatherMs < 0) return {};
     const life = this.#lives;
     const run = (turn: () => void) => {
       if (life === this.#lives) turn();
     };
-    return { defer: (turn) => this.#world.events.after(gatherMs, () => this.whenAwake(() => run(turn))) };
+    const later = (afterMs: number, turn: () => void) => this.#world.events.after(afterMs, () => this.whenAwake(() => run(turn)));
+    return gatherMs < 0 ? { later } : { later, defer: (turn) => later(gatherMs, turn) };
   }
 
   /** What the store counts as seen is there or superseded, and its digests are what a computation from the entries alone makes them. */

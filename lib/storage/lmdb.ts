@@ -15,11 +15,11 @@
  */
 import { open, type RootDatabase } from "lmdb";
 import { ConcordError } from "../core/errors.ts";
-import type { Storage, StorageKey, StoragePage } from "../core/ports.ts";
+import type { Storage, StorageChange, StorageKey, StoragePage } from "../core/ports.ts";
 import { lockedFolder, storageError } from "./failure.ts";
 import { openFolder, type Folder } from "./folder.ts";
 import { probe } from "./probe.ts";
-import { checkKey, checkLimit, seal, unseal, unsealCopy } from "./record.ts";
+import { checkKey, checkLimit, recordBytes, sealInto, unseal, unsealCopy } from "./record.ts";
 
 export interface LmdbStorageOptions {
   /** Made when missing. A local disk: lmdb's locks and its memory map do not work on network file systems. */
@@ -52,17 +52,26 @@ type Database = RootDatabase<Uint8Array, StorageKey>;
 /** lmdb's own declarations leave out that every read takes options, and that the size of what it read stands here. */
 interface FastDatabase extends Database {
   readonly lastSize: number;
-  getBinaryFast(key: StorageKey, options?: { readonly transaction: Snapshot }): Buffer | undefined;
+  getBinaryFast(key: StorageKey, options?: Reading): Buffer | undefined;
 }
 type Snapshot = ReturnType<Database["useReadTransaction"]>;
-
-interface SealedChange {
-  readonly key: StorageKey;
-  readonly record: Uint8Array | undefined;
+interface Reading {
+  readonly transaction: Snapshot;
 }
 
-interface Waiting {
-  readonly changes: readonly SealedChange[];
+/** All records of a batch in one piece of memory, one after the other: lmdb is told where each lies. */
+interface SealedBatch {
+  readonly batch: readonly StorageChange[];
+  readonly records: Buffer & Piece;
+}
+
+/** What lmdb's `put` looks at when it is given a buffer: only this part of it is the value. */
+interface Piece {
+  start?: number;
+  end?: number;
+}
+
+interface Waiting extends SealedBatch {
   readonly resolve: () => void;
   readonly reject: (error: ConcordError) => void;
 }
@@ -120,7 +129,8 @@ function readersOf(database: FastDatabase): string[] {
 }
 
 function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home: Folder): Storage {
-  let snapshot = firstSnapshot;
+  /** What reads are given. */
+  let current: Reading = { transaction: firstSnapshot };
   let waiting: Waiting[] = [];
   let draining: Promise<void> | undefined;
   let refusal: ConcordError | undefined;
@@ -134,8 +144,8 @@ function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home
       try {
         if (refusal === undefined) {
           await commit(database, group);
-          const last = snapshot;
-          snapshot = database.useReadTransaction();
+          const last = current.transaction;
+          current = { transaction: database.useReadTransaction() };
           last.done();
         }
       } catch (error) {
@@ -164,7 +174,7 @@ function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home
 
   const release = async (): Promise<void> => {
     await draining;
-    snapshot.done();
+    current.transaction.done();
     await database.close();
     home.release();
   };
@@ -172,17 +182,22 @@ function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home
   return {
     get(key) {
       checkKey(key);
-      return read(() => getRecord(database, snapshot, key));
+      checkOpen();
+      try {
+        return getRecord(database, current, key);
+      } catch (error) {
+        throw storageError(home.path, error);
+      }
     },
     range(from, to, limit) {
       checkLimit(limit);
-      return read(() => getPage(database, snapshot, from, to, limit));
+      return read(() => getPage(database, current.transaction, from, to, limit));
     },
     async write(batch) {
       checkOpen();
-      const changes = batch.map(({ key, value }) => sealChange(key, value));
+      const records = sealAll(batch);
       if (refusal !== undefined) throw refusal;
-      const written = new Promise<void>((resolve, reject) => waiting.push({ changes, resolve, reject }));
+      const written = new Promise<void>((resolve, reject) => waiting.push({ batch, records, resolve, reject }));
       draining ??= drain();
       await written;
     },
@@ -191,8 +206,8 @@ function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home
 }
 
 /** The next read overwrites lmdb's buffer, which is longer than the record in it. One copy, from a pool: most values are small. */
-function getRecord(database: FastDatabase, snapshot: Snapshot, key: StorageKey): Uint8Array | undefined {
-  const buffer = database.getBinaryFast(key, { transaction: snapshot });
+function getRecord(database: FastDatabase, reading: Reading, key: StorageKey): Uint8Array | undefined {
+  const buffer = database.getBinaryFast(key, reading);
   return buffer === undefined ? undefined : unsealCopy(key, buffer, database.lastSize);
 }
 
@@ -207,22 +222,41 @@ function getPage(database: FastDatabase, transaction: Snapshot, from: StorageKey
   return { rows, more: false };
 }
 
-function sealChange(key: StorageKey, value: Uint8Array | undefined): SealedChange {
-  checkKey(key);
-  return { key, record: value === undefined ? undefined : seal(key, value) };
+/** Memory of its own, for lmdb counts from the beginning of what a buffer is a part of. */
+function sealAll(batch: readonly StorageChange[]): Buffer {
+  let bytes = 0;
+  for (const { key, value } of batch) {
+    checkKey(key);
+    if (value !== undefined) bytes += recordBytes(value);
+  }
+  const records = Buffer.allocUnsafeSlow(bytes);
+  let end = 0;
+  for (const { key, value } of batch) if (value !== undefined) end = sealInto(records, end, key, value);
+  return records;
 }
 
 /** Resolves when all of the group is on the disk: without overlappingSync, lmdb's promise waits for that. */
 async function commit(database: FastDatabase, group: readonly Waiting[]): Promise<void> {
-  if (group.every(({ changes }) => changes.length === 0)) return;
+  if (group.every(({ batch }) => batch.length === 0)) return;
   try {
     await database.batch(() => {
-      for (const { changes } of group) {
-        for (const { key, record } of changes) void (record === undefined ? database.remove(key) : database.put(key, record));
-      }
+      for (const sealed of group) putAll(database, sealed);
     });
   } catch (error) {
     throw await reasonOf(error);
+  }
+}
+
+function putAll(database: FastDatabase, { batch, records }: SealedBatch): void {
+  records.end = 0;
+  for (const { key, value } of batch) {
+    if (value === undefined) {
+      void database.remove(key);
+      continue;
+    }
+    records.start = records.end;
+    records.end += recordBytes(value);
+    void database.put(key, records);
   }
 }
 

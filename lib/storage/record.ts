@@ -38,11 +38,28 @@ export class DamagedRecordError extends ConcordError {
 
 /** The record to store: a copy, so that the caller may use its buffer again. */
 export function seal(key: StorageKey, value: Uint8Array): Buffer {
-  if (value.length > VALUE_BYTES_MAX) refuse(`a stored value has ${value.length} bytes, at most ${VALUE_BYTES_MAX}`);
-  const record = Buffer.allocUnsafe(CHECKSUM_BYTES + value.length);
-  record.set(value, CHECKSUM_BYTES);
-  record.writeInt32LE(checksum(key, value), 0);
+  const record = Buffer.allocUnsafe(recordBytes(value));
+  sealInto(record, 0, key, value);
   return record;
+}
+
+/** Bytes of the record that holds a value. */
+export function recordBytes(value: Uint8Array): number {
+  if (value.length > VALUE_BYTES_MAX) refuse(`a stored value has ${value.length} bytes, at most ${VALUE_BYTES_MAX}`);
+  return CHECKSUM_BYTES + value.length;
+}
+
+/** Puts the record at `start`, where there is room for it, and returns where it ends. */
+export function sealInto(bytes: Buffer, start: number, key: StorageKey, value: Uint8Array): number {
+  const at = start + CHECKSUM_BYTES;
+  if (value.length >= NATIVE_FROM_BYTES) bytes.set(value, at);
+  else for (let i = 0; i < value.length; i++) bytes[at + i] = value[i]!;
+  const sum = checksum(key, value);
+  bytes[start] = sum;
+  bytes[start + 1] = sum >> 8;
+  bytes[start + 2] = sum >> 16;
+  bytes[start + 3] = sum >> 24;
+  return at + value.length;
 }
 
 /** The value inside a record: a view, not a copy. Throws DamagedRecordError. */
@@ -54,10 +71,10 @@ export function unseal(key: StorageKey, record: Uint8Array): Uint8Array {
 }
 
 /** The value inside a record that lies at the start of a buffer which is about to be used again: a copy. Throws DamagedRecordError. */
-export function unsealCopy(key: StorageKey, buffer: Buffer, recordBytes: number): Uint8Array {
-  if (recordBytes < CHECKSUM_BYTES) throw new DamagedRecordError(key);
-  const value = Buffer.allocUnsafe(recordBytes - CHECKSUM_BYTES);
-  buffer.copy(value, 0, CHECKSUM_BYTES, recordBytes);
+export function unsealCopy(key: StorageKey, buffer: Buffer, size: number): Uint8Array {
+  if (size < CHECKSUM_BYTES) throw new DamagedRecordError(key);
+  const value = Buffer.allocUnsafe(size - CHECKSUM_BYTES);
+  buffer.copy(value, 0, CHECKSUM_BYTES, size);
   if (storedChecksum(buffer) !== checksum(key, value)) throw new DamagedRecordError(key);
   return value;
 }
@@ -70,8 +87,16 @@ export function checkKey(key: StorageKey): void {
 /** What `seal` checks, for an engine that does not seal. */
 export function checkRow(key: StorageKey, value: Uint8Array | undefined): void {
   checkKey(key);
-  if (!ONE_BYTE_CHARS.test(key)) refuse(`the storage key ${printable(key)} is not one character a byte`);
+  if (!isBytes(key)) refuse(`the storage key ${printable(key)} is not one character a byte`);
   if (value !== undefined && value.length > VALUE_BYTES_MAX) refuse(`a stored value has ${value.length} bytes, at most ${VALUE_BYTES_MAX}`);
+}
+
+/** Short keys are gone through here, because to call the expression costs as much as some sixty characters. */
+function isBytes(key: StorageKey): boolean {
+  if (key.length > 64) return ONE_BYTE_CHARS.test(key);
+  let seen = 0;
+  for (let i = 0; i < key.length; i++) seen |= key.charCodeAt(i);
+  return seen <= 255;
 }
 
 export function checkLimit(limit: number): void {

@@ -8,12 +8,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { Agent, get as httpGet, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import autocannon from "autocannon";
+import { chooseGenerator, FIRST, type Figures, type Generator } from "./load.ts";
 import { line, median } from "./measure.ts";
 
-const CONNECTIONS = 50;
-const SECONDS = 4;
-const ROUNDS = 3;
+const ROUNDS = 5;
 const KEYS = 10_000;
 const BULK_KEYS = 1_000_000;
 const BULK_PAIRS = 5_000;
@@ -25,34 +23,37 @@ interface Server {
   readonly child: ChildProcess;
 }
 
-interface Figures {
-  readonly rate: number;
-  readonly p50: number;
-  readonly p99: number;
-}
-
 const running = new Set<ChildProcess>();
 let nextPort = FIRST_PORT;
 
 export async function run(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "concord-bench-"));
+  build();
   try {
-    await reads();
-    await durableWrites(folder);
+    const generator = chooseGenerator(folder);
+    console.log(`load: ${generator.name}`);
+    await reads(generator);
+    await durableWrites(folder, generator);
     await bulkAndJoin();
-    await others(folder);
+    await others(folder, generator);
   } finally {
     for (const child of running) child.kill("SIGKILL");
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function reads(): Promise<void> {
+/** What is measured is what is published. */
+function build(): void {
+  const built = spawnSync("npm", ["run", "--silent", "build"], { stdio: "inherit", shell: process.platform === "win32" });
+  if (built.status !== 0) throw new Error("npm run build failed");
+}
+
+async function reads({ load }: Generator): Promise<void> {
   const bare = await start(["test/bench/http-server.ts", "map"]);
   const ours = await startNode([], ["--memory"]);
   for (const { url } of [bare, ours])
-    for (let i = 0; i < KEYS; i++) if (i % 100 === 0) await post(`${url}/store`, JSON.stringify({ key: `key${i}`, value: VALUE }));
-  const measure = (server: Server) => load(server.url, (i) => ({ method: "GET", path: `/store/key?key=key${(i * 100) % KEYS}` }));
+    for (let i = 0; i < KEYS; i++) if (i % 100 === 0) await post(`${url}/store`, JSON.stringify({ key: `key${FIRST + i}`, value: VALUE }));
+  const measure = ({ url }: Server) => load(url, { method: "GET", path: "/store/key?key=key%d", stride: 100, of: KEYS });
   report(
     "GET",
     "bare hono over a Map",
@@ -65,14 +66,10 @@ async function reads(): Promise<void> {
   await stop(bare, ours);
 }
 
-async function durableWrites(folder: string): Promise<void> {
+async function durableWrites(folder: string, { load }: Generator): Promise<void> {
   const bare = await start(["test/bench/http-server.ts", "lmdb"], [join(folder, "bare")]);
-  const measure = (server: Server) =>
-    load(server.url, (i) => ({
-      method: "POST",
-      path: "/store",
-      body: JSON.stringify({ key: `key${(i * 7919) % 1_000_003}`, value: VALUE }),
-    }));
+  const body = JSON.stringify({ key: "key%d", value: VALUE });
+  const measure = ({ url }: Server) => load(url, { method: "POST", path: "/store", body, stride: 7919, of: 1_000_003 });
   const alone = await startNode([], [`--data=${join(folder, "alone")}`]);
   report(
     "durable POST",
@@ -151,12 +148,12 @@ async function bulkAndJoin(): Promise<void> {
 }
 
 /** Where they are installed: Debian's etcd-server and redis-server. */
-async function others(folder: string): Promise<void> {
-  await etcd(folder);
+async function others(folder: string, generator: Generator): Promise<void> {
+  await etcd(folder, generator);
   redis(folder);
 }
 
-async function etcd(folder: string): Promise<void> {
+async function etcd(folder: string, { load }: Generator): Promise<void> {
   if (spawnSync("etcd", ["--version"]).status !== 0) return line("etcd, JSON put", "not installed", "apt-get install etcd-server");
   const url = `http://127.0.0.1:${nextPort++}`;
   const peer = `http://127.0.0.1:${nextPort++}`;
@@ -167,9 +164,10 @@ async function etcd(folder: string): Promise<void> {
   await until(async () => (await text(`${url}/health`).catch(() => "")).includes("true"), "etcd to be healthy");
   const base64 = (of: string) => Buffer.from(of).toString("base64");
   const value = base64(VALUE);
-  const put = (n: number): Call => ({ method: "POST", path: "/v3/kv/put", body: JSON.stringify({ key: base64(`key${n}`), value }) });
-  const { rate, p50, p99 } = await load(url, put);
-  line("etcd, JSON put, one node", `${Math.round(rate).toLocaleString("en")} /s`, `p50 ${p50} ms, p99 ${p99} ms`);
+  // Seven digits make it twelve characters, which is base64 as it stands.
+  const body = JSON.stringify({ key: "a2V5x%d", value });
+  const { rate, p50, p99 } = await load(url, { method: "POST", path: "/v3/kv/put", body, stride: 7919, of: 1_000_003 });
+  line("etcd, JSON put, one node", `${Math.round(rate).toLocaleString("en")} /s`, `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`);
   await stop({ url, child });
 }
 
@@ -198,34 +196,24 @@ async function pairs(bare: () => Promise<Figures>, ours: () => Promise<Figures>)
 
 function report(what: string, bareName: string, ourName: string, rounds: readonly (readonly [Figures, Figures])[]): void {
   const rate = (side: 0 | 1) => median(rounds.map((round) => round[side].rate));
-  const ours = rounds[Math.floor(rounds.length / 2)]![1];
-  const ratios = rounds.map(([bare, node]) => (node.rate / bare.rate).toFixed(2)).join(" ");
+  const of = (pick: (figures: Figures) => number) => median(rounds.map((round) => pick(round[1]))).toFixed(1);
+  const ratios = rounds.map(([bare, node]) => node.rate / bare.rate);
+  const compared = `${median(ratios).toFixed(2)} of it (${ratios.map((ratio) => ratio.toFixed(2)).join(" ")})`;
   line(`${what}, ${bareName}`, `${Math.round(rate(0)).toLocaleString("en")} /s`);
-  line(`${what}, ${ourName}`, `${Math.round(rate(1)).toLocaleString("en")} /s`, `ratios ${ratios}; p50 ${ours.p50} ms, p99 ${ours.p99} ms`);
-}
-
-interface Call {
-  readonly method: "GET" | "POST";
-  readonly path: string;
-  readonly body?: string;
-}
-
-async function load(url: string, call: (i: number) => Call): Promise<Figures> {
-  let sent = 0;
-  const headers = { "content-type": "application/json" };
-  const setupRequest = (earlier: autocannon.Request): autocannon.Request => ({ ...earlier, ...call(sent++), headers });
-  const result = await autocannon({ url, connections: CONNECTIONS, duration: SECONDS, requests: [{ setupRequest }] });
-  if (result.non2xx > 0 || result.errors > 0) throw new Error(`${url}: ${result.non2xx} refused, ${result.errors} failed`);
-  return { rate: result.requests.average, p50: result.latency.p50, p99: result.latency.p99 };
+  line(
+    `${what}, ${ourName}`,
+    `${Math.round(rate(1)).toLocaleString("en")} /s`,
+    `${compared}; p50 ${of((f) => f.p50)} ms, p99 ${of((f) => f.p99)} ms`,
+  );
 }
 
 function startNode(peerPorts: readonly number[], flags: readonly string[], port = nextPort++): Promise<Server> {
   const peers = peerPorts.map((peer) => `http://localhost:${peer}`).join(",");
-  return start(["cmd/main.ts", "serve", `--port=${port}`, `--peers=${peers}`, "--pingfreq=1", "--timeout=15", ...flags], [], port);
+  return start(["dist/cmd/main.js", "serve", `--port=${port}`, `--peers=${peers}`, "--pingfreq=1", "--timeout=15", ...flags], [], port);
 }
 
 async function start(script: readonly string[], more: readonly string[] = [], port = nextPort++): Promise<Server> {
-  const last = script[0] === "cmd/main.ts" ? [] : [String(port), ...more];
+  const last = script[0] === "dist/cmd/main.js" ? [] : [String(port), ...more];
   const child = spawn(process.execPath, ["--import=tsx", ...script, ...last], { stdio: ["ignore", "ignore", "inherit"] });
   running.add(child);
   const url = `http://127.0.0.1:${port}`;

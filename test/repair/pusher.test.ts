@@ -22,14 +22,15 @@ async function createBench(options: Partial<typeof REPLICA_DEFAULTS> = {}): Prom
   const { store } = await openTestStore("a");
   const peers = ["b", "c"].map((address) => ({ address, isUp: true }));
   let exchange = 0;
-  const pusher = new Pusher(store, { members: () => peers }, { ...REPLICA_DEFAULTS, ...options }, () => ++exchange);
+  const given = { ...REPLICA_DEFAULTS, pushEveryMs: 0, ...options };
+  const pusher = new Pusher(store, { members: () => peers }, given, () => ++exchange);
   return {
     store,
     pusher,
     peers,
     write(ticket, keys, copies, elapsedMs = 0) {
       const changes = keys.map((key) => store.put(key, json(`${ticket}`), at(elapsedMs).wallMs));
-      const outputs = changes.flatMap(({ key, entry }) => pusher.add(key, entry.gone, ticket));
+      const outputs = changes.flatMap(({ key, entry }) => pusher.add(key, entry.gone, copies > 1 ? ticket : undefined));
       const settled = pusher.expect(ticket, changes.map(({ dot }) => dot), copies, at(elapsedMs)); // prettier-ignore
       return settled === undefined ? outputs : [...outputs, settled];
     },
@@ -138,6 +139,46 @@ test("a batch that nobody answers is given up, and the next one goes", async (t)
       ["c", ["l"]],
     ],
   );
+});
+
+const wakes = (outputs: readonly Output[]): number[] => outputs.flatMap((one) => (one.type === "wake" ? [one.afterMs] : []));
+
+test("under load batches follow each other at a distance, the first goes at once, and somebody is asked to wake the replica", async (t) => {
+  const { pusher, peers, write } = await createBench({ pushEveryMs: 10 });
+  peers.pop();
+  write(1, ["k"], 1);
+  t.deepEqual(sent(pusher.flush(at(100))).map(([to]) => to), ["b"]); // prettier-ignore
+  pusher.onAck("b", ack(1), at(102));
+  write(2, ["l"], 1);
+  t.deepEqual(pusher.flush(at(102)), [{ type: "wake", afterMs: 8 }]);
+  write(3, ["m"], 1);
+  t.deepEqual(pusher.flush(at(104)), [], "nobody is asked twice");
+  const [, batch] = sent(pusher.flush(at(110)))[0]!;
+  t.deepEqual(batch.kind === "push" && batch.entries.map(({ key }) => key), ["l", "m"]);
+  pusher.onAck("b", ack(2), at(111));
+  write(4, ["n"], 1);
+  t.deepEqual(wakes(pusher.flush(at(112))), [8]);
+  t.is(sent(pusher.flush(at(120))).length, 1);
+  pusher.onAck("b", ack(3), at(121));
+  write(5, ["o"], 1);
+  t.is(sent(pusher.flush(at(150))).length, 1, "after a pause at once");
+});
+
+test("a client that waits for copies does not wait for the distance, nor does a batch that is large already", async (t) => {
+  const { pusher, peers, write } = await createBench({ pushEveryMs: 10 });
+  peers.pop();
+  write(1, ["k"], 1);
+  pusher.flush(at(0));
+  pusher.onAck("b", ack(1), at(1));
+  write(2, ["l"], 1);
+  t.deepEqual(sent(pusher.flush(at(1))), []);
+  write(3, ["m"], 2);
+  t.is(sent(pusher.flush(at(1))).length, 1);
+  t.deepEqual(settled(pusher.onAck("b", ack(2), at(2))), ["3 ok 2"]);
+  write(4, ["n"], 1);
+  t.deepEqual(sent(pusher.flush(at(2))), [], "and the next ones keep the distance again");
+  for (let n = 0; n < 512; n++) write(5, [`n${n}`], 1);
+  t.is(sent(pusher.flush(at(2))).length, 1);
 });
 
 test("a full queue is given up with a word, its clients wait until their time is up", async (t) => {

@@ -16,16 +16,23 @@ const durability: readonly Mutant[] = [
   {
     name: "acknowledges before the batch is durable",
     file: "lib/node.ts",
-    find: "if (batch.length === 0) return this.#finish(turn);",
+    find: "if (batch.length === 0) this.#finish(turn);",
     replace: `if (batch.length === 0) return this.#finish(turn);
     for (const [output] of turn.outputs) if (output.type === "settle") this.#settle(output.ticket, output.result);`,
   },
   {
     name: "sends before the batch is durable",
     file: "lib/node.ts",
-    find: "if (batch.length === 0) return this.#finish(turn);",
+    find: "if (batch.length === 0) this.#finish(turn);",
     replace: `if (batch.length === 0) return this.#finish(turn);
     for (const [output] of turn.outputs) if (output.type === "send") this.#deps.transport.send(output.to, output.message);`,
+  },
+  {
+    name: "what has gathered is acknowledged together with the batch before it",
+    file: "lib/node.ts",
+    find: "this.#durable = turn.outputs;",
+    replace: `this.#durable = turn.outputs;
+    for (const [output] of this.#open.outputs) if (output.type === "settle") this.#settle(output.ticket, output.result);`,
   },
   {
     name: "goes on after a failed batch",

@@ -4,7 +4,7 @@ import type { Output, ReplicaEvent } from "../../lib/core/output.ts";
 import type { Storage, StorageChange } from "../../lib/core/ports.ts";
 import { REPLICA_DEFAULTS } from "../../lib/config.ts";
 import { createKv, type NodeKv } from "../../lib/node/kv.ts";
-import { Node } from "../../lib/node.ts";
+import { Node, type NodeDeps } from "../../lib/node.ts";
 import { Replica, type ReplicaOptions } from "../../lib/replica.ts";
 import { createMemoryStorage, type MemoryStorage } from "../../lib/storage/memory.ts";
 import { createMemoryNetwork, type MemoryNetwork } from "../../lib/transport/memory.ts";
@@ -74,7 +74,7 @@ export async function createTestReplica(name: string, options: TestReplicaOption
   const { store } = await openTestStore(name);
   return new Replica(
     store,
-    { ...REPLICA_DEFAULTS, jitterMs: 0, peers: [], name, address: name, ...options },
+    { ...REPLICA_DEFAULTS, jitterMs: 0, pushEveryMs: 0, peers: [], name, address: name, ...options },
     createRandom(name.charCodeAt(0)),
     at(0),
   );
@@ -97,14 +97,15 @@ export interface TestNodeOptions extends TestReplicaOptions {
   /** Without one, what the node sends goes nowhere. */
   readonly network?: MemoryNetwork;
   readonly onWatcherError?: (error: unknown) => void;
+  readonly timing?: Pick<NodeDeps, "defer" | "later">;
 }
 
 export async function createTestNode(name: string, options: TestNodeOptions = {}): Promise<TestNode> {
-  const { storage = createMemoryStorage(), clock = createClock(), network, onWatcherError, ...rest } = options;
+  const { storage = createMemoryStorage(), clock = createClock(), network, onWatcherError, timing = {}, ...rest } = options;
   const { store } = await openTestStore(name, { storage: storage as MemoryStorage });
   const replica = new Replica(
     store,
-    { ...REPLICA_DEFAULTS, jitterMs: 0, peers: [], name, address: name, ...rest },
+    { ...REPLICA_DEFAULTS, jitterMs: 0, pushEveryMs: 0, peers: [], name, address: name, ...rest },
     createRandom(name.charCodeAt(0)),
     clock.now(),
   );
@@ -117,7 +118,7 @@ export async function createTestNode(name: string, options: TestNodeOptions = {}
     },
   };
   const node = new Node(
-    { replica, storage, transport, clock },
+    { replica, storage, transport, clock, ...timing },
     {
       onEvent: (event) => {
         events.push(event);
@@ -167,7 +168,33 @@ export function shownOutputs(outputs: readonly Output[]): string[] {
       case "event":
         return "peer" in output.event ? `${output.event.kind} ${output.event.peer}` : output.event.kind;
       case "continue":
-        return "continue";
+      case "wake":
+        return output.type;
     }
   });
+}
+
+/** A promise whose outcome can be looked at. */
+export function watched<T>(promise: Promise<T>): { value?: T } {
+  const seen: { value?: T } = {};
+  void promise.then((value) => (seen.value = value));
+  return seen;
+}
+
+/** The peer has answered a ping, so that writes are pushed to it. */
+export function meet(held: TestNode, peer: string): void {
+  held.node.tick();
+  const { message } = held.sent.at(-1)!;
+  held.node.receive(peer, {
+    ...(message as Message & { kind: "ping" }),
+    kind: "pong",
+    name: peer,
+    address: peer,
+    instance: peer.padEnd(8, "-"),
+  });
+}
+
+/** The keys that a batch writes entries of, as they lie in the storage. */
+export function entriesOf(batch: readonly StorageChange[]): string[] {
+  return batch.map(({ key }) => key).filter((key) => key.startsWith("e"));
 }

@@ -1,0 +1,63 @@
+/**
+ * A turn: the inputs that share a batch, and what was decided of them. And the pace of turns: when what has come is worth a batch.
+ *
+ * A node that lets all inputs of one look at the sockets gather has one batch of everybody: fifty clients are read, then all wait for the
+ * disk while the processor has nothing to do, then all are answered while the disk has nothing to do. So a turn is ripe as soon as
+ * gathering has taken as long as the last batch took to become durable: then the disk writes some of the clients while the processor
+ * reads the others. Where gathering is quicker than that (few clients, or a slow disk) nothing is split, because every batch has its
+ * price whatever it holds.
+ */
+import type { Output } from "../core/output.ts";
+import type { Clock } from "../core/ports.ts";
+import type { Message } from "../core/message.ts";
+import type { Input } from "../replica.ts";
+
+export type Reply = ((message: Message | undefined) => void) | undefined;
+
+export interface Queued {
+  readonly input: Input;
+  readonly reply: Reply;
+}
+
+/** What was decided since the last batch was handed to the storage. */
+export interface Turn {
+  readonly inputs: Queued[];
+  readonly outputs: [Output, Reply][];
+  operations: number;
+}
+
+export function newTurn(): Turn {
+  return { inputs: [], outputs: [], operations: 0 };
+}
+
+/** Inputs gather at least this long before they become a batch out of turn: in memory a batch takes no time, and has a price all the same. */
+const GATHER_MS_MIN = 0.5;
+
+export class Pace {
+  readonly #clock: Clock;
+  #handedMs = 0;
+  #tookMs = 0;
+  #gatheringMs = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** The first input of a turn has come. */
+  beginGathering(): void {
+    this.#gatheringMs = this.#clock.now().monotonicMs;
+  }
+
+  handedOver(): void {
+    this.#handedMs = this.#clock.now().monotonicMs;
+  }
+
+  becameDurable(): void {
+    this.#tookMs = this.#clock.now().monotonicMs - this.#handedMs;
+  }
+
+  /** Gathering has taken its share of the time. */
+  get isRipe(): boolean {
+    return this.#clock.now().monotonicMs - this.#gatheringMs >= Math.max(this.#tookMs, GATHER_MS_MIN);
+  }
+}
