@@ -3,9 +3,9 @@
  * opened again and goes on where it was; where that cannot be, the line `reset` says so.
  */
 import type { WatchEvent } from "../lib/client.ts";
+import { CLIENT_FLAGS, withClient } from "./client.ts";
 import { createCommand } from "./command.ts";
 import { EXIT } from "./exit.ts";
-import { NODE_FLAG, withClient } from "./kv.ts";
 import { createPaint, printable, writeAll, type Colour, type Paint } from "./terminal.ts";
 
 const COLOURS: Readonly<Record<WatchEvent["kind"], Colour>> = { put: "green", delete: "red", expire: "yellow", reset: "magenta" };
@@ -24,15 +24,15 @@ export const watch = createCommand({
   args: {
     prefix: { type: "string", valueHint: "user/", default: "", description: "Only keys that begin with it." },
     json: { type: "boolean", description: "Each line is JSON: kind, id, key, token, and for a put value, etag and more." },
-    node: NODE_FLAG,
+    ...CLIENT_FLAGS,
   },
   examples: [
     ["concord watch", "everything"],
     ["concord watch --prefix=user/ --json", "the keys of users, for a program"],
   ],
-  async run({ prefix, json, node }, { stdout, stderr }) {
+  async run({ prefix, json, ...asking }, { stdout, stderr }) {
     const paint = createPaint(stdout);
-    await withClient(node, async (client) => {
+    await withClient(asking, async (client) => {
       const onBreak = (): void => void stderr.write("concord watch: the connection broke; trying again\n");
       for await (const event of client.watch({ prefix, onBreak })) {
         await writeAll(stdout, `${json ? jsonLine(event) : textLine(event, paint)}\n`);

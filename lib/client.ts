@@ -5,12 +5,12 @@
  * keeps what JavaScript would change (2^53 + 1, 1.0). Reads are tried again once when a kept connection turns out to be closed;
  * writes never: whoever writes should know that the answer is missing.
  */
-import { Agent, request, type ClientRequest, type IncomingMessage } from "node:http";
+import { Agent, request, type IncomingMessage } from "node:http";
 import { Agent as TlsAgent, request as requestTls } from "node:https";
-import { TLS_REASONS } from "./auth/tls-reason.ts";
 import { readElements } from "./client/elements.ts";
+import { BrokenRequest, isKeyMissing, refusalOf, strange, unreachable, type Answer } from "./client/failures.ts";
 import { watchEvents, type WatchEvent } from "./client/watch.ts";
-import { ConcordError, type ErrorCode } from "./core/errors.ts";
+import { ConcordError } from "./core/errors.ts";
 import { parsePair } from "./core/json.ts";
 import type { NodeStatus } from "./core/kv.ts";
 
@@ -144,11 +144,6 @@ export function createClient({ node, token, ca, timeoutMs = TIMEOUT_MS }: Client
   };
 }
 
-interface Answer {
-  readonly status: number;
-  readonly text: string;
-}
-
 interface Call {
   readonly base: URL;
   readonly agent: Agent;
@@ -185,15 +180,6 @@ async function open(call: Call): Promise<IncomingMessage> {
     const stale = error instanceof BrokenRequest && error.reused && (call.method === "GET" || call.method === "HEAD");
     if (!stale) throw unreachable(call.base, error);
     return await openOnce(call).catch((again: unknown) => Promise.reject(unreachable(call.base, again)));
-  }
-}
-
-class BrokenRequest extends Error {
-  readonly reused: boolean;
-
-  constructor(cause: Error, sent: ClientRequest) {
-    super(cause.message, { cause });
-    this.reused = sent.reusedSocket;
   }
 }
 
@@ -256,56 +242,4 @@ function entryOf(base: URL, element: string): ClientEntry {
   const outcome = parsePair(element);
   if (!outcome.ok) throw strange(base);
   return { key: outcome.key, text: outcome.valueText };
-}
-
-/** Not any 404: a server that is no node has never heard of the path. */
-function isKeyMissing({ text }: Answer): boolean {
-  return errorIn(text) === "Key not found";
-}
-
-/** What a refusal says, in the form of the base protocol or as a problem. */
-function errorIn(text: string): string | undefined {
-  try {
-    const { error, detail } = JSON.parse(text) as { readonly error?: unknown; readonly detail?: unknown };
-    return typeof error === "string" ? error : typeof detail === "string" ? detail : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-const CODES: Readonly<Record<number, ErrorCode>> = {
-  400: "invalid",
-  401: "not-allowed",
-  403: "not-allowed",
-  413: "too-large",
-  414: "too-large",
-  429: "overloaded",
-  503: "stopping",
-  507: "disk-full",
-};
-
-function refusalOf(base: URL, { status, text }: Answer): ConcordError {
-  const problem = errorIn(text);
-  if (problem === undefined) return strange(base);
-  return new ConcordError(CODES[status] ?? "peer-failed", `${base.origin} refused: ${problem}`);
-}
-
-function strange(base: URL): ConcordError {
-  return new ConcordError("peer-failed", `what answers at ${base.origin} is not a Concord node`);
-}
-
-function unreachable(base: URL, error: unknown): ConcordError {
-  if (error instanceof ConcordError) return error;
-  const cause = error instanceof BrokenRequest ? error.cause : error;
-  return new ConcordError("peer-failed", `no node answers at ${base.origin} (${reasonOf(cause)})`, { cause });
-}
-
-function reasonOf(error: unknown): string {
-  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
-  const tlsReason = TLS_REASONS[String(code)];
-  if (tlsReason !== undefined) return tlsReason;
-  if (code === "ECONNREFUSED") return "connection refused";
-  if (code === "ECONNRESET") return "the connection broke";
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "no machine of this name";
-  return typeof message === "string" && message !== "" ? message : String(code ?? error);
 }

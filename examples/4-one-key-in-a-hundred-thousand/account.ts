@@ -23,6 +23,8 @@ const PART_OF: Readonly<Record<Message["kind"], Exclude<Part, "headers" | "entri
   "push-ack": "answers",
   "repair-request": "questions",
   "repair-answer": "answers",
+  "read-request": "questions",
+  "read-answer": "answers",
 };
 
 /** One connection's bytes in one direction: give what arrives. */

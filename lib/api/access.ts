@@ -14,11 +14,12 @@ import { isLoopback } from "../auth/loopback.ts";
 import { isSigned } from "../auth/signature.ts";
 import type { Tokens } from "../auth/tokens.ts";
 import type { Verifier } from "../auth/verifier.ts";
-import { CLOSE, refusal } from "./answer.ts";
+import { CLOSE } from "./answer.ts";
 import { readBodyBytes } from "./body.ts";
 import { pathOf, type Call, type Env } from "./request.ts";
 import { sealAnswer } from "./seal.ts";
 import { expectBody } from "./signed-body.ts";
+import { refusalAt } from "./v1/problem.ts";
 
 /** Stands before all routes. */
 export type Access = MiddlewareHandler<Env>;
@@ -59,7 +60,7 @@ export function createAccess(options: AccessOptions): Access {
 
   const refuse = async (incoming: IncomingMessage, { status, problem, headers = {} }: Problem): Promise<Response> => {
     onRefused(incoming.socket.remoteAddress ?? "a closed connection", problem);
-    return refusal(status, problem, { ...headers, ...(await discardBody(incoming)) });
+    return refusalAt(pathOf(incoming), status, problem, { ...headers, ...(await discardBody(incoming)) });
   };
 
   /** A signed request: what comes back is signed too, whatever it is. */

@@ -25,6 +25,14 @@ const routes: readonly (readonly [method: string, path: string, body: string | u
   ["GET", "/status", undefined, "read"],
   ["POST", "/store", PAIR, "write"],
   ["POST", "/replicate", PAIR, "write"],
+  ["GET", "/v1/kv/k", undefined, "read"],
+  ["HEAD", "/v1/kv/k", undefined, "read"],
+  ["GET", "/v1/kv", undefined, "read"],
+  ["GET", "/key/k", undefined, "read"],
+  ["GET", "/docs", undefined, "read"],
+  ["PUT", "/v1/kv/k", "1", "write"],
+  ["POST", "/v1/kv/k/touch?ttl=9", undefined, "write"],
+  ["POST", "/v1/batch", '{"operations":[{"op":"put","key":"k","value":1}]}', "write"],
   ["DELETE", "/store/key?key=k", undefined, "write"],
 ];
 
@@ -37,6 +45,7 @@ test("with tokens, each route asks for one, and a token that may only read does 
     const ask = async (headers: Record<string, string>) => send(url, method, path, { body, headers });
     const none = await ask({});
     t.deepEqual([none.status, none.headers["www-authenticate"]], [401, 'Bearer realm="concord"'], what);
+    t.is(none.headers["content-type"], path.startsWith("/v1/") ? "application/problem+json" : "application/json", what);
     for (const wrong of ["Bearer x", `Bearer ${READ_TOKEN}x`, `Basic ${READ_TOKEN}`, READ_TOKEN, "Bearer", `Bearer  `]) {
       t.is((await ask({ authorization: wrong })).status, 401, `${what} ${wrong}`);
     }

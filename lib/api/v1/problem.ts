@@ -4,7 +4,7 @@
  * The kinds are one closed table. Each has its place on the docs page, to which `type` leads.
  */
 import { ConcordError, type ErrorCode } from "../../core/errors.ts";
-import { Refusal } from "../answer.ts";
+import { Refusal, refusal } from "../answer.ts";
 
 export interface ProblemKind {
   readonly status: number;
@@ -19,6 +19,12 @@ const RETRY = { "retry-after": "1" } as const;
 
 export const PROBLEM_KINDS = {
   invalid: { status: 400, title: "The request cannot be understood", hint: "GET /openapi.json and /docs say what is taken here." },
+  "no-token": { status: 401, title: "The node does not know who asks", hint: "Send Authorization: Bearer and a token of this node." },
+  "not-allowed": {
+    status: 403,
+    title: "Who asks may not do this",
+    hint: "It takes a token that may write, or asking on the node's own machine.",
+  },
   "no-such-route": { status: 404, title: "There is nothing at this path", hint: "/docs lists the paths that there are." },
   "key-not-found": { status: 404, title: "The key is not there", hint: "It was never written here, was deleted, or has expired." },
   "wrong-method": { status: 405, title: "The path does not take this method", hint: "The Allow header says which it takes." },
@@ -88,9 +94,17 @@ export function problemOf(error: unknown, fieldOf: (operation: number) => string
   return new Problem(KIND_OF_CODE[error.code], error.message, { field });
 }
 
+/** What is refused before a route is found, in the form that its path has for refusals. */
+export function refusalAt(path: string, status: number, text: string, headers: Readonly<Record<string, string>>): Response {
+  if (!path.startsWith("/v1/")) return refusal(status, text, headers);
+  return problemAnswer(new Problem(KIND_OF_STATUS[status] ?? "invalid", text, { headers }));
+}
+
 const RETRYABLE: ReadonlySet<ProblemName> = new Set(["overloaded", "stopping", "behind"]);
 
 const KIND_OF_STATUS: Readonly<Record<number, ProblemName>> = {
+  401: "no-token",
+  403: "not-allowed",
   404: "no-such-route",
   405: "wrong-method",
   408: "timeout",
@@ -116,4 +130,5 @@ const KIND_OF_CODE: Readonly<Record<ErrorCode, ProblemName>> = {
   "condition-failed": "condition-failed",
   behind: "behind",
   "peer-failed": "peer-failed",
+  "not-allowed": "not-allowed",
 };
