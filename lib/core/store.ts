@@ -92,6 +92,11 @@ export class Store {
     return this.tally.dotRoot;
   }
 
+  /** Rows that wait for the next batch. */
+  get pendingRows(): number {
+    return this.#overlay.pendingRows;
+  }
+
   /** Live siblings. */
   get count(): number {
     return this.tally.count;

@@ -78,6 +78,11 @@ export class Verification {
     });
   }
 
+  /** Dots of ours, live or not, that the walk covers. */
+  get dotsToWalk(): number {
+    return this.#segments.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+  }
+
   stop(): void {
     this.#stopListening();
   }
