@@ -54,7 +54,7 @@ export function dotAtEnd(storageKey: StorageKey): DotKey {
 
 /** The entry's key in the value of an index or expiry row. */
 export function keyOfRow(value: Uint8Array): EntryKey {
-  return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("latin1");
+  return (Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength)).toString("latin1");
 }
 
 export function keyToBytes(key: string): EntryKey {

@@ -23,7 +23,7 @@ import { encodeMeta, metaOf, type Meta } from "./meta.ts";
 import { Overlay } from "./overlay.ts";
 import { RecentDeletions } from "./recent-deletions.ts";
 import { RECENT_REMOVALS_MAX, RecentRemovals } from "./recent-removals.ts";
-import type { Random, StorageChange, StorageReader } from "./ports.ts";
+import type { Random, StorageChange, StorageKey, StorageReader } from "./ports.ts";
 import { Tally, type Totals } from "./tally.ts";
 import { followStamp, isFarAhead, nextStamp, STAMP_ZERO, type Stamp } from "./time.ts";
 
@@ -56,6 +56,8 @@ export class Store {
   readonly #changedIncarnations = new Set<Incarnation>();
   #contextHash: string | undefined;
   readonly #listeners = new Set<DotListener>();
+  #lastKey: EntryKey | undefined;
+  #lastAt: StorageKey = "";
 
   /** Made by openStore (store-open.ts), which sees to it that the parts agree. */
   constructor(storage: StorageReader, options: StoreOptions, meta: Meta | undefined, context: Context) {
@@ -114,7 +116,7 @@ export class Store {
   }
 
   read(key: EntryKey): Siblings {
-    const record = this.#overlay.get(entryAt(key));
+    const record = this.#overlay.get(this.#at(key));
     return record === undefined ? NO_SIBLINGS : decodeSiblings(record);
   }
 
@@ -274,10 +276,19 @@ export class Store {
     }
     for (const sibling of siblings) if (!holds(before, sibling)) this.#setLive(key, sibling, true);
     const record = siblings.length === 0 ? NO_RECORD : received === undefined ? encodeSiblings(siblings) : Buffer.from(received);
-    this.#overlay.set(entryAt(key), siblings.length === 0 ? undefined : record);
+    this.#overlay.set(this.#at(key), siblings.length === 0 ? undefined : record);
     this.tally.keyCount += Math.sign(siblings.length) - Math.sign(before.length);
     this.#touch();
     return record;
+  }
+
+  /** Where the entry lies. A change reads it and writes it, and to compose and hash that string anew costs as much as to look it up. */
+  #at(key: EntryKey): StorageKey {
+    if (key !== this.#lastKey) {
+      this.#lastKey = key;
+      this.#lastAt = entryAt(key);
+    }
+    return this.#lastAt;
   }
 
   #setLive(key: EntryKey, sibling: Sibling, live: boolean): void {
