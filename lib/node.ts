@@ -12,10 +12,11 @@ import { ConcordError } from "./core/errors.ts";
 import type { Siblings } from "./core/entry.ts";
 import type { EntryKey } from "./core/layout.ts";
 import type { Message } from "./core/message.ts";
-import type { Output, ReplicaEvent, WriteResult } from "./core/output.ts";
+import type { ReplicaEvent, WriteResult } from "./core/output.ts";
 import type { Clock, Storage, StorageChange } from "./core/ports.ts";
 import type { Transport } from "./core/transport.ts";
-import type { Input, Operation, Replica } from "./replica.ts";
+import { isLong, newTurn, type Queued, type Turn } from "./node/turn.ts";
+import type { Operation, Replica } from "./replica.ts";
 
 export interface NodeDeps {
   readonly replica: Replica;
@@ -47,20 +48,6 @@ const TURN_OPERATIONS_MAX = 8_192;
 
 /** Rows of one batch after which no more inputs join it: handing them to the storage takes about two microseconds each, in one go. */
 const TURN_ROWS_MAX = 4_096;
-
-type Reply = ((message: Message | undefined) => void) | undefined;
-
-interface Queued {
-  readonly input: Input;
-  readonly reply: Reply;
-}
-
-/** What was decided since the last batch was handed to the storage. */
-interface Turn {
-  readonly inputs: Queued[];
-  readonly outputs: [Output, Reply][];
-  operations: number;
-}
 
 export class Node {
   readonly replica: Replica;
@@ -219,7 +206,8 @@ export class Node {
     this.#writing = turn;
     let batch: readonly StorageChange[];
     try {
-      for (const output of this.replica.endTurn(this.#deps.clock.now())) turn.outputs.push([output, undefined]);
+      for (const output of this.replica.endTurn(this.#deps.clock.now()))
+        if (output.type !== "continue") turn.outputs.push([output, undefined]);
       batch = this.replica.store.takeChanges();
     } catch (error) {
       return this.#fail(error);
@@ -240,7 +228,7 @@ export class Node {
     this.#carryOut(turn.outputs);
   }
 
-  #carryOut(outputs: readonly [Output, Reply][]): void {
+  #carryOut(outputs: Turn["outputs"]): void {
     for (const [output, reply] of outputs) {
       switch (output.type) {
         case "send":
@@ -289,16 +277,6 @@ export class Node {
     this.#waiting.clear();
     for (const resolve of waiting) resolve({ ok: false, error, copies });
   }
-}
-
-/** Steps of milliseconds: pages of a repair, asked for or merged, and slices of the work after them. */
-function isLong(input: Input): boolean {
-  if (input.type === "continue") return true;
-  return input.type === "message" && (input.message.kind === "repair-request" || input.message.kind === "repair-answer");
-}
-
-function newTurn(): Turn {
-  return { inputs: [], outputs: [], operations: 0 };
 }
 
 function damaged(problem: string): ConcordError {

@@ -140,10 +140,8 @@ function writeSketchFound(writer: ByteWriter, found: SketchFound | undefined): v
   if (found === undefined) return;
   writer.uint8(found.decoded ? 1 : 0);
   writer.varint(found.cellsWanted);
-  for (const dots of [found.missing, found.drops]) {
-    writer.varint(dots.length);
-    for (const dot of dots) writeDot(writer, dot);
-  }
+  writeDots(writer, found.missing);
+  writeDots(writer, found.drops);
 }
 
 function readSketchFound(reader: ByteReader): { readonly sketched?: SketchFound } {
@@ -151,6 +149,11 @@ function readSketchFound(reader: ByteReader): { readonly sketched?: SketchFound 
   const decoded = readFlag(reader);
   const cellsWanted = reader.varint(CELLS_MAX);
   return { sketched: { decoded, cellsWanted, missing: readDots(reader, CELLS_MAX), drops: readDots(reader, CELLS_MAX) } };
+}
+
+function writeDots(writer: ByteWriter, dots: readonly Dot[]): void {
+  writer.varint(dots.length);
+  for (const dot of dots) writeDot(writer, dot);
 }
 
 function readDots(reader: ByteReader, max: number): Dot[] {
@@ -179,9 +182,11 @@ function readSummary(reader: ByteReader): Summary {
 function writeEntries(writer: ByteWriter, entries: readonly WireEntry[]): void {
   writer.varint(entries.length);
   for (const entry of entries) {
-    writer.chars(entry.key);
-    writer.varint(entry.gone.length);
-    for (const dot of entry.gone) writeDot(writer, dot);
+    // Most entries name nothing that is gone: one bit beside the key's length says so, for a million entries a megabyte less.
+    const hasGone = entry.gone.length > 0;
+    writer.varint(2 * entry.key.length + (hasGone ? 1 : 0));
+    writer.fixedChars(entry.key);
+    if (hasGone) writeDots(writer, entry.gone);
     writer.bytes(entry.record);
   }
 }
@@ -190,13 +195,17 @@ function readEntries(reader: ByteReader): WireEntry[] {
   const count = reader.varint(Math.min(ENTRIES_MAX, reader.left));
   const entries: WireEntry[] = [];
   for (let i = 0; i < count; i++) {
-    const key = reader.chars(KEY_BYTES_MAX);
+    const head = reader.varint(2 * KEY_BYTES_MAX + 1);
+    const key = reader.fixedChars(head >>> 1);
     if (key === "") throw malformed("an empty key");
-    const gone = readDots(reader, GONE_MAX);
+    const gone = (head & 1) === 0 ? NO_DOTS : readDots(reader, GONE_MAX);
+    if ((head & 1) === 1 && gone.length === 0) throw malformed("an entry that says that dots are gone, and names none");
     entries.push({ key, gone, record: reader.bytes(reader.left) });
   }
   return entries;
 }
+
+const NO_DOTS: readonly Dot[] = [];
 
 function readFlag(reader: ByteReader): boolean {
   const flag = reader.uint8();

@@ -7,11 +7,12 @@
  * so that a store may be larger than memory.
  */
 import { bytesOfChars } from "./bytes.ts";
-import { ByteWriter, decodeSiblings, encodeSiblings, malformed, writeRanges } from "./codec.ts";
+import { ByteWriter, decodeSiblings, encodeSiblings, writeRanges } from "./codec.ts";
 import type { Change, DotListener, LocalWrite, MergeOutcome } from "./change.ts";
 import type { Context } from "./context.ts";
 import { hashOfContext } from "./context-record.ts";
-import { checkMergeRoom, checkRoom } from "./room.ts";
+import { checkMerge } from "./merge-check.ts";
+import { checkRoom } from "./room.ts";
 import { sweepAt } from "./expiry.ts";
 import { contentHash, type Digest, type DigestKey } from "./digest.ts";
 import { dotOfKey, type Dot, type Incarnation } from "./dot.ts";
@@ -23,7 +24,7 @@ import { encodeMeta, metaOf, type Meta } from "./meta.ts";
 import { Overlay } from "./overlay.ts";
 import { RecentDeletions } from "./recent-deletions.ts";
 import { RECENT_REMOVALS_MAX, RecentRemovals } from "./recent-removals.ts";
-import type { Random, StorageChange, StorageKey, StorageReader } from "./ports.ts";
+import type { Random, StorageChange, StorageReader } from "./ports.ts";
 import { Tally, type Totals } from "./tally.ts";
 import { followStamp, isFarAhead, nextStamp, STAMP_ZERO, type Stamp } from "./time.ts";
 
@@ -56,8 +57,6 @@ export class Store {
   readonly #changedIncarnations = new Set<Incarnation>();
   #contextHash: string | undefined;
   readonly #listeners = new Set<DotListener>();
-  #lastKey: EntryKey | undefined;
-  #lastAt: StorageKey = "";
 
   /** Made by openStore (store-open.ts), which sees to it that the parts agree. */
   constructor(storage: StorageReader, options: StoreOptions, meta: Meta | undefined, context: Context) {
@@ -116,7 +115,7 @@ export class Store {
   }
 
   read(key: EntryKey): Siblings {
-    const record = this.#overlay.get(this.#at(key));
+    const record = this.#overlay.get(entryAt(key));
     return record === undefined ? NO_SIBLINGS : decodeSiblings(record);
   }
 
@@ -163,7 +162,7 @@ export class Store {
     const before = this.read(entry.key);
     const theirs = entry.record.length === 0 ? NO_SIBLINGS : decodeSiblings(entry.record);
     const merged = remove(merge(before, this.context, theirs, theirContext), entry.gone);
-    this.#check(entry, before, merged);
+    checkMerge(this.options.digestKey, this.context, entry, before, merged);
     let farAhead = 0;
     for (const sibling of merged) {
       if (isFarAhead(sibling.stamp, nowMs) && !before.includes(sibling)) farAhead++;
@@ -275,20 +274,11 @@ export class Store {
       if (by.length > 0) this.recentRemovals.add(sibling.dot, key, by);
     }
     for (const sibling of siblings) if (!holds(before, sibling)) this.#setLive(key, sibling, true);
-    const record = siblings.length === 0 ? NO_RECORD : received === undefined ? encodeSiblings(siblings) : Buffer.from(received);
-    this.#overlay.set(this.#at(key), siblings.length === 0 ? undefined : record);
+    const record = siblings.length === 0 ? NO_RECORD : (received ?? encodeSiblings(siblings));
+    this.#overlay.set(entryAt(key), siblings.length === 0 ? undefined : record);
     this.tally.keyCount += Math.sign(siblings.length) - Math.sign(before.length);
     this.#touch();
     return record;
-  }
-
-  /** Where the entry lies. A change reads it and writes it, and to compose and hash that string anew costs as much as to look it up. */
-  #at(key: EntryKey): StorageKey {
-    if (key !== this.#lastKey) {
-      this.#lastKey = key;
-      this.#lastAt = entryAt(key);
-    }
-    return this.#lastAt;
   }
 
   #setLive(key: EntryKey, sibling: Sibling, live: boolean): void {
@@ -299,16 +289,6 @@ export class Store {
     this.#overlay.set(indexAt(incarnation, counter), keyBytes);
     if (sibling.expiresAtMs !== 0) this.#overlay.set(sweepAt(sibling, this.options.name), keyBytes);
     for (const listener of this.#listeners) listener(sibling.dot, live, key, sibling);
-  }
-
-  #check(entry: WireEntry, before: Siblings, merged: Siblings): void {
-    checkMergeRoom(merged, entry.gone.length, this.context);
-    for (const sibling of merged) {
-      if (before.includes(sibling)) continue;
-      if (contentHash(this.options.digestKey, entry.key, sibling.contentType, sibling.value) !== sibling.digest) {
-        throw malformed("an entry whose content does not match its hash");
-      }
-    }
   }
 }
 
