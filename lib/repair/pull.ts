@@ -31,6 +31,8 @@ export type RepairKind = "delta" | "sketch" | "full";
 export interface PullOptions {
   /** Bytes of entries that one answer is asked for. */
   readonly answerBytesMax: number;
+  /** Entries that one step merges. */
+  readonly stepEntriesMax: number;
   /** The largest share of our siblings that one round may drop; beyond it the round stops and says so. */
   readonly dropShareMax: number;
   /** Drops that are always allowed, so that a small store is not bound by a share. */
@@ -53,9 +55,8 @@ export type PullResult = "joined" | "behind" | "differs" | "too-many-drops";
 /** Sketches of one repair; each is sixteen times the one before. */
 const SKETCHES_MAX = 3;
 
-/** Entries of one step, and bytes of them: two milliseconds or three. */
-const ENTRIES_PER_STEP = 256;
-const BYTES_PER_STEP = 128 * 1024;
+/** Bytes of entries in one step: some hundred microseconds of hashing. */
+const STEP_BYTES_MAX = 128 * 1024;
 
 /** Pages that may lie here unmerged while the next is asked for: one that is being merged, one to go on with. */
 const PAGES_AHEAD = 2;
@@ -144,9 +145,9 @@ export class Pull {
 
   #mergeSlice(page: Page, merged: MergeOutcome[]): PullResult | undefined {
     const { entries, context } = page.answer;
-    const end = Math.min(entries.length, page.merged + ENTRIES_PER_STEP);
+    const end = Math.min(entries.length, page.merged + this.#options.stepEntriesMax);
     const bytesBefore = this.counts.bytesIn;
-    while (page.merged < end && this.counts.bytesIn - bytesBefore < BYTES_PER_STEP) {
+    while (page.merged < end && this.counts.bytesIn - bytesBefore < STEP_BYTES_MAX) {
       const entry = entries[page.merged++]!;
       this.counts.entriesIn++;
       this.counts.bytesIn += entry.key.length + entry.record.length;
