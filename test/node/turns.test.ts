@@ -33,7 +33,7 @@ async function createBench(keys: number): Promise<Bench> {
   const sent: Message[] = [];
   const deferred: (() => void)[] = [];
   const transport = { send: (_to: string, message: Message) => void sent.push(message) };
-  const node = new Node({ replica, storage, transport, clock: createClock(), defer: (turn) => void deferred.push(turn) });
+  const node = new Node({ replica, storage, transport, clock: createClock(), defer: (work) => void deferred.push(work) });
   return { node, storage, sent, deferred };
 }
 
