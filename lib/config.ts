@@ -14,6 +14,8 @@ export const REPLICA_DEFAULTS: ReplicaDefaults = {
   jitterMs: 1_000,
   /** A few milliseconds of work on either side, and little lost when an answer is. */
   answerBytesMax: 256 * 1024,
+  /** Two milliseconds or three, after which clients are answered before the rest of the page is merged. */
+  stepEntriesMax: 256,
   /** A second or two of writes at full speed. */
   pushKeysMax: 16_384,
   /** Nobody sees ten milliseconds, and a hundred batches a second cost a peer little beside the writes in them. */

@@ -12,10 +12,10 @@ import type { Dot } from "./core/dot.ts";
 import { ConcordError } from "./core/errors.ts";
 import type { EntryKey } from "./core/layout.ts";
 import type { Message } from "./core/message.ts";
-import type { Output, WriteResult } from "./core/output.ts";
+import type { WriteResult } from "./core/output.ts";
 import type { StorageChange } from "./core/ports.ts";
 import type { NodeDeps, NodeListeners } from "./node/deps.ts";
-import { newTurn, Pace, type Queued, type Reply, type Turn } from "./node/turn.ts";
+import { isLong, newTurn, Pace, type Queued, type Turn } from "./node/turn.ts";
 import type { Input, Operation, Replica } from "./replica.ts";
 
 export type { NodeDeps, NodeListeners } from "./node/deps.ts";
@@ -28,6 +28,9 @@ export const TURN_INPUTS_MAX = 1_024;
 
 /** Operations of one turn: a bulk request of thousands is a turn of its own. */
 const TURN_OPERATIONS_MAX = 8_192;
+
+/** Rows of one batch after which no more inputs join it: handing them to the storage takes about two microseconds each, in one go. */
+const TURN_ROWS_MAX = 4_096;
 
 export class Node {
   readonly replica: Replica;
@@ -148,34 +151,58 @@ export class Node {
 
   /** Steps what waits, also while a batch is on its way; hands the turn over as soon as none is. */
   #work(): void {
+    let yields = false;
     this.#isWorking = true;
-    while (!this.#failed && this.#inbox.length + this.#open.inputs.length > 0) {
-      this.#takeInputs();
+    while (!yields && !this.#failed && this.#inbox.length + this.#open.inputs.length > 0) {
+      yields = this.#takeInputs();
       if (this.#writing !== undefined || this.#failed) break;
       this.#handOver();
     }
     this.#isWorking = false;
     this.#scheduled = false;
+    if (yields && this.#inbox.length > 0) this.#schedule();
     if (!this.#isBusy) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  #takeInputs(): void {
+  /** True when it ended early, after a step that took milliseconds: the sockets come first, before the next. */
+  #takeInputs(): boolean {
     const now = this.#deps.clock.now();
     const turn = this.#open;
     let taken = 0;
+    let continues = false;
+    let yields = false;
     try {
-      while (taken < this.#inbox.length && turn.inputs.length < TURN_INPUTS_MAX && turn.operations < TURN_OPERATIONS_MAX) {
+      while (!yields && taken < this.#inbox.length && this.#hasRoom(turn)) {
         const queued = this.#inbox[taken++]!;
         turn.inputs.push(queued);
         if (queued.input.type === "write") turn.operations += queued.input.operations.length;
         const decided = this.replica.step(queued.input, now);
-        for (const output of decided) turn.outputs.push([output, queued.reply]);
+        for (const output of decided) {
+          if (output.type === "continue") continues = true;
+          else turn.outputs.push([output, queued.reply]);
+        }
         if (queued.reply !== undefined && !decided.some((output) => output.type === "reply")) queued.reply(undefined);
+        yields = this.#deps.defer !== undefined && isLong(queued.input);
       }
     } catch (error) {
       this.#fail(error);
     }
     this.#inbox = taken === this.#inbox.length ? [] : this.#inbox.slice(taken);
+    if (continues) this.#continue();
+    return yields;
+  }
+
+  #hasRoom(turn: Turn): boolean {
+    if (turn.inputs.length >= TURN_INPUTS_MAX || turn.operations >= TURN_OPERATIONS_MAX) return false;
+    return this.replica.store.pendingRows < TURN_ROWS_MAX;
+  }
+
+  /** The next slice of a long work: no effect that has to wait for the batch, and behind whatever the sockets have brought meanwhile. */
+  #continue(): void {
+    const { defer } = this.#deps;
+    const queued: Queued = { input: { type: "continue" }, reply: undefined };
+    if (defer === undefined) this.#inbox.push(queued);
+    else defer(() => void (this.#stopped === undefined && this.#post(queued)));
   }
 
   /** Ends the turn: its changes become a batch, and what it decided is carried out when the batch is durable. */
@@ -185,7 +212,8 @@ export class Node {
     this.#writing = turn;
     let batch: readonly StorageChange[];
     try {
-      for (const output of this.replica.endTurn(this.#deps.clock.now())) turn.outputs.push([output, undefined]);
+      for (const output of this.replica.endTurn(this.#deps.clock.now()))
+        if (output.type !== "continue") turn.outputs.push([output, undefined]);
       batch = this.replica.store.takeChanges();
     } catch (error) {
       return this.#fail(error);
@@ -222,7 +250,7 @@ export class Node {
     this.#carryOut(outputs);
   }
 
-  #carryOut(outputs: readonly [Output, Reply][]): void {
+  #carryOut(outputs: Turn["outputs"]): void {
     for (const [output, reply] of outputs) {
       switch (output.type) {
         case "send":
@@ -240,9 +268,6 @@ export class Node {
         case "event":
           this.#listeners.onEvent?.(output.event);
           if (output.event.kind === "audit-failed") this.#fail(damaged(output.event.problem));
-          break;
-        case "continue":
-          this.#inbox.push({ input: { type: "continue" }, reply: undefined });
           break;
         case "wake":
           this.#deps.later?.(output.afterMs, () => this.tick("wake"));

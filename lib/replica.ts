@@ -215,6 +215,7 @@ export class Replica {
       const bytes = answer.entries.reduce((sum, entry) => sum + entry.key.length + entry.record.length, 0);
       outputs.push({ type: "event", event: { kind: "repair-answered", peer: from, entries: answer.entries.length, bytes } });
     }
+    if (this.membership.find(from) !== undefined) this.#puller.onAnswered(from, answer.more, now);
     // Whoever asks tells what it has seen: when that is more than we have, we are the next to ask. (A sketch does not tell.)
     if (this.membership.find(from)?.isUp === true && !this.store.context.covers(request.seen)) this.#puller.want(from, false, now);
     return outputs;

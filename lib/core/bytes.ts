@@ -78,12 +78,6 @@ export class ByteWriter {
     this.#end = putChars(this.#bytes, chars, this.#end);
   }
 
-  /** A byte string. */
-  chars(chars: string): void {
-    this.varint(chars.length);
-    this.fixedChars(chars);
-  }
-
   text(text: string): void {
     this.#reserve(1 + text.length);
     let seen = 0;
@@ -170,10 +164,6 @@ export class ByteReader {
     this.#need(length);
     this.#at += length;
     return known(this.#bytes, this.#at - length, length) ?? remember(this.#bytes.toString("latin1", this.#at - length, this.#at));
-  }
-
-  chars(max: number): string {
-    return this.fixedChars(this.varint(max));
   }
 
   text(bytesMax: number): string {

@@ -43,6 +43,11 @@ export function dotOfKey(key: DotKey): Dot {
   return { incarnation: key.slice(0, 8), counter: readUint32(key, 8) };
 }
 
+/** The counter of a dot at the end of a longer key. */
+export function counterAtEnd(key: string): number {
+  return readUint32(key, key.length - 4);
+}
+
 export function sameDot(a: Dot, b: Dot): boolean {
   return a.counter === b.counter && a.incarnation === b.incarnation;
 }

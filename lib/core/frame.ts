@@ -91,7 +91,8 @@ function writeBody(writer: ByteWriter, message: Message): void {
       writeContext(writer, message.covered);
       return writeEntries(writer, message.entries);
     case "read-request":
-      writer.chars(message.key);
+      writer.varint(message.key.length);
+      writer.fixedChars(message.key);
       return writeDots(writer, message.held);
     case "read-answer":
       return writeEntry(writer, message.entry);
@@ -194,10 +195,13 @@ function writeEntries(writer: ByteWriter, entries: readonly WireEntry[]): void {
   for (const entry of entries) writeEntry(writer, entry);
 }
 
-function writeEntry(writer: ByteWriter, entry: WireEntry): void {
-  writer.chars(entry.key);
-  writeDots(writer, entry.gone);
-  writer.bytes(entry.record);
+/** Most entries name nothing that is gone: one bit beside the key's length says so, for a million entries a megabyte less. */
+function writeEntry(writer: ByteWriter, { key, gone, record }: WireEntry): void {
+  const hasGone = gone.length > 0;
+  writer.varint(2 * key.length + (hasGone ? 1 : 0));
+  writer.fixedChars(key);
+  if (hasGone) writeDots(writer, gone);
+  writer.bytes(record);
 }
 
 function readEntries(reader: ByteReader): WireEntry[] {
@@ -208,16 +212,21 @@ function readEntries(reader: ByteReader): WireEntry[] {
 }
 
 function readEntry(reader: ByteReader): WireEntry {
-  const key = readKey(reader);
-  const gone = readDots(reader, GONE_MAX);
+  const head = reader.varint(2 * KEY_BYTES_MAX + 1);
+  const key = reader.fixedChars(head >>> 1);
+  if (key === "") throw malformed("an empty key");
+  const gone = (head & 1) === 0 ? NO_DOTS : readDots(reader, GONE_MAX);
+  if ((head & 1) === 1 && gone.length === 0) throw malformed("an entry that says that dots are gone, and names none");
   return { key, gone, record: reader.bytes(reader.left) };
 }
 
 function readKey(reader: ByteReader): EntryKey {
-  const key = reader.chars(KEY_BYTES_MAX);
+  const key = reader.fixedChars(reader.varint(KEY_BYTES_MAX));
   if (key === "") throw malformed("an empty key");
   return key;
 }
+
+const NO_DOTS: readonly Dot[] = [];
 
 function readFlag(reader: ByteReader): boolean {
   const flag = reader.uint8();

@@ -30,9 +30,17 @@ export function contextAt(incarnation: Incarnation): StorageKey {
   return CONTEXT + incarnation;
 }
 
+/** A change reads an entry and then writes it: composing that string anew, and hashing it anew, would cost as much as the look-up. */
 export function entryAt(key: EntryKey): StorageKey {
-  return ENTRY + key;
+  if (key !== lastKey) {
+    lastKey = key;
+    lastAt = ENTRY + key;
+  }
+  return lastAt;
 }
+
+let lastKey: EntryKey = "";
+let lastAt: StorageKey = ENTRY;
 
 export function indexAt(incarnation: Incarnation, counter: number): StorageKey {
   return INDEX + dotKey(incarnation, counter);
@@ -54,7 +62,7 @@ export function dotAtEnd(storageKey: StorageKey): DotKey {
 
 /** The entry's key in the value of an index or expiry row. */
 export function keyOfRow(value: Uint8Array): EntryKey {
-  return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("latin1");
+  return (Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength)).toString("latin1");
 }
 
 export function keyToBytes(key: string): EntryKey {

@@ -14,7 +14,7 @@ import type { Dot } from "./dot.ts";
 import type { EntryKey } from "./layout.ts";
 
 /** Raised when a frame's meaning changes. A node refuses frames of another version with a clear line. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** What a replica holds, in some forty-five bytes. Equal summaries mean: nothing to do. */
 export interface Summary {

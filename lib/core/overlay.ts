@@ -21,6 +21,11 @@ export class Overlay implements StorageReader {
     this.#below = below;
   }
 
+  /** Rows of the upper layer. */
+  get pendingRows(): number {
+    return this.#pending.size;
+  }
+
   get(key: StorageKey): Uint8Array | undefined {
     const changed = this.#changed(key);
     return changed === undefined ? this.#below.get(key) : (changed ?? undefined);

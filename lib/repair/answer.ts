@@ -7,9 +7,11 @@
  * sends it again. When nothing is left, the last page, its context and its summary are of one instant: the asker can verify.
  */
 import { Context } from "../core/context.ts";
-import { dotOfKey, type Dot, type Incarnation } from "../core/dot.ts";
-import { dotAtEnd, indexAt, keyOfRow, type EntryKey } from "../core/layout.ts";
+import { counterAtEnd, type Dot, type Incarnation } from "../core/dot.ts";
+import { indexAt, keyOfRow, type EntryKey } from "../core/layout.ts";
 import type { RepairAnswer, RepairRequest, WireEntry } from "../core/message.ts";
+import type { StoragePage } from "../core/ports.ts";
+import type { RecentDeletion } from "../core/recent-deletions.ts";
 import type { Store } from "../core/store.ts";
 
 /** Bytes of entries in one answer: a few milliseconds of work on either side, and little lost when an answer is. */
@@ -26,11 +28,10 @@ const BOUND_EXCEPTIONS = 64;
 export function answerRequest(store: Store, request: RepairRequest): RepairAnswer {
   const page = new Page(store, Math.min(request.bytesMax, ANSWER_BYTES));
   const missing = store.context.minus(request.seen);
-  const deletions = deletionsWithin(store, missing);
   for (const incarnation of [...missing.incarnations()].sort()) {
     const ranges = missing.rangesOf(incarnation);
     for (let i = 0; i < ranges.length && !page.isFull; i += 2) {
-      page.cover(incarnation, ranges[i]!, ranges[i + 1]!, deletions.get(incarnation) ?? []);
+      page.cover(incarnation, ranges[i]!, ranges[i + 1]!);
     }
     if (page.isFull) break;
   }
@@ -45,13 +46,6 @@ export function answerRequest(store: Store, request: RepairRequest): RepairAnswe
     context: (more ? store.context.lowerBound(BOUND_EXCEPTIONS) : store.context).clone(),
     summary: store.summary(),
   };
-}
-
-/** What is to be sent for one dot. */
-interface Due {
-  readonly counter: number;
-  readonly key: EntryKey;
-  readonly gone: boolean;
 }
 
 class Page {
@@ -71,26 +65,41 @@ class Page {
     return this.#bytesLeft <= 0 || this.#workLeft <= 0;
   }
 
-  /** Sends what is live, or was lately deleted, in from..to; covers as much of it as fits. `deletions` are in order. */
-  cover(incarnation: Incarnation, from: number, to: number, deletions: readonly Due[]): void {
+  /** Sends what is live, or was lately deleted, in from..to; covers as much of it as fits. */
+  cover(incarnation: Incarnation, from: number, to: number): void {
     let next = from;
     while (next <= to && !this.isFull) {
       const { rows, more } = this.#store.reader.range(indexAt(incarnation, next), indexAt(incarnation, to) + "\0", PAGE_ROWS);
       this.#workLeft--;
-      const live = rows.map((row) => ({ counter: dotOfKey(dotAtEnd(row.key)).counter, key: keyOfRow(row.value), gone: false }));
-      let reached = more ? live[live.length - 1]!.counter : to;
-      const deleted = deletions.slice(firstFrom(deletions, next), firstFrom(deletions, reached + 1));
-      // In one order, so that a full page ends between two dots: a deleted key may have been written again, with a large value.
-      for (const { counter, key, gone } of [...live, ...deleted].sort((a, b) => a.counter - b.counter)) {
-        if (this.isFull) {
-          reached = counter - 1;
-          break;
-        }
-        this.#send(key, gone ? { incarnation, counter } : undefined);
-      }
+      const last = more ? counterAtEnd(rows[rows.length - 1]!.key) : to;
+      const reached = this.#sendRows(incarnation, rows, this.#store.recentDeletions.within(incarnation, next, last), last);
       if (reached >= next) this.covered.addRange(incarnation, next, reached);
       next = reached + 1;
     }
+  }
+
+  /**
+   * Live dots and deleted ones in one order, so that a full page ends between two dots: a deleted key may have been written again, with a
+   * large value. Returns the counter up to which all are sent.
+   */
+  #sendRows(incarnation: Incarnation, rows: StoragePage["rows"], deletions: readonly RecentDeletion[], last: number): number {
+    let deleted = 0;
+    for (const row of rows) {
+      const counter = counterAtEnd(row.key);
+      for (; deleted < deletions.length && deletions[deleted]!.dot.counter <= counter; deleted++) {
+        const { dot, key } = deletions[deleted]!;
+        if (this.isFull) return dot.counter - 1;
+        // A cached dot that is live again under the index is no deletion; the index sends it.
+        if (dot.counter < counter) this.#send(key, dot);
+      }
+      if (this.isFull) return counter - 1;
+      this.#send(keyOfRow(row.value), undefined);
+    }
+    for (const { dot, key } of deletions.slice(deleted)) {
+      if (this.isFull) return dot.counter - 1;
+      this.#send(key, dot);
+    }
+    return last;
   }
 
   #send(key: EntryKey, gone: Dot | undefined): void {
@@ -106,32 +115,4 @@ class Page {
     this.entries.push(entry);
     this.#bytesLeft -= key.length + entry.record.length + 16 * entry.gone.length;
   }
-}
-
-function deletionsWithin(store: Store, missing: Context): Map<Incarnation, Due[]> {
-  const found = new Map<Incarnation, Due[]>();
-  if (missing.isEmpty) return found;
-  for (const { dot, key } of store.recentDeletions) {
-    const { incarnation, counter } = dot;
-    if (!missing.hasCounter(incarnation, counter)) continue;
-    // A cached dot that is live again under the index is no deletion; the index sends it.
-    if (store.reader.get(indexAt(incarnation, counter)) !== undefined) continue;
-    const list = found.get(incarnation);
-    if (list === undefined) found.set(incarnation, [{ counter, key, gone: true }]);
-    else list.push({ counter, key, gone: true });
-  }
-  for (const list of found.values()) list.sort((a, b) => a.counter - b.counter);
-  return found;
-}
-
-/** The first of these, which are in order, whose counter is not below. */
-function firstFrom(dues: readonly Due[], counter: number): number {
-  let low = 0;
-  let high = dues.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (dues[middle]!.counter < counter) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

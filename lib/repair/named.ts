@@ -4,7 +4,7 @@
  */
 import type { MergeOutcome } from "../core/change.ts";
 import { Context } from "../core/context.ts";
-import { includesDot, type Dot } from "../core/dot.ts";
+import { sameDot, type Dot } from "../core/dot.ts";
 import { dotsOf } from "../core/entry.ts";
 import type { EntryKey } from "../core/layout.ts";
 import type { WireEntry } from "../core/message.ts";
@@ -47,13 +47,11 @@ export class Named {
     this.#merging = true;
     try {
       const outcome = this.#store.merge(entry, theirContext, nowMs);
-      const theirs = dotsOf(outcome.theirs);
-      const ours = dotsOf(outcome.after);
-      for (const dot of theirs) this.dots.add(dot);
-      if (this.#removedFrom.has(entry.key)) this.#keys.add(entry.key);
-      const superseded = theirs.filter((dot) => !includesDot(ours, dot));
-      if (superseded.length > 0) this.#superseded.set(entry.key, superseded);
-      else this.#superseded.delete(entry.key);
+      for (const { dot } of outcome.theirs) this.dots.add(dot);
+      if (this.#removedFrom.size > 0 && this.#removedFrom.has(entry.key)) this.#keys.add(entry.key);
+      const superseded = outcome.theirs.filter(({ dot }) => !outcome.after.some((ours) => sameDot(ours.dot, dot)));
+      if (superseded.length > 0) this.#superseded.set(entry.key, dotsOf(superseded));
+      else if (this.#superseded.size > 0) this.#superseded.delete(entry.key);
       return outcome;
     } finally {
       this.#merging = false;

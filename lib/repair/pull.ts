@@ -31,6 +31,8 @@ export type RepairKind = "delta" | "sketch" | "full";
 export interface PullOptions {
   /** Bytes of entries that one answer is asked for. */
   readonly answerBytesMax: number;
+  /** Entries that one step merges. */
+  readonly stepEntriesMax: number;
   /** The largest share of our siblings that one round may drop; beyond it the round stops and says so. */
   readonly dropShareMax: number;
   /** Drops that are always allowed, so that a small store is not bound by a share. */
@@ -53,8 +55,24 @@ export type PullResult = "joined" | "behind" | "differs" | "too-many-drops";
 /** Sketches of one repair; each is sixteen times the one before. */
 const SKETCHES_MAX = 3;
 
+/** Bytes of entries in one step: some hundred microseconds of hashing. */
+const STEP_BYTES_MAX = 128 * 1024;
+
+/** Pages that may lie here unmerged while the next is asked for: one that is being merged, one to go on with. */
+const PAGES_AHEAD = 2;
+
+/** Dots that a peer may lack and be verified all the same, while there is patience: some hundred milliseconds of walking. */
+const WALK_PATIENTLY_MAX = 65_536;
+
 /** Drops of one step. */
 const DROPS_PER_STEP = 512;
+
+/** A page that has come, and how many of its entries are merged. */
+interface Page {
+  readonly answer: RepairAnswer;
+  readonly nowMs: number;
+  merged: number;
+}
 
 export class Pull {
   readonly counts: PullCounts;
@@ -64,6 +82,8 @@ export class Pull {
   readonly #options: PullOptions;
   readonly #patient: boolean;
   readonly #sketches: Sketches | undefined;
+  /** In the order in which they came. */
+  #pages: Page[] = [];
   /** The cells of the sketch to ask with; 0 when the next request is an ordinary one. */
   #cells = 0;
   #sketchesAsked = 0;
@@ -88,9 +108,23 @@ export class Pull {
     if (kind === "full") this.#becomeFull();
   }
 
-  /** True while the next thing to do is ours: call `advance`. False while an answer is awaited. */
+  /** True while there is something to do here without a message: call `advance`. */
   get isBusy(): boolean {
-    return this.#verification !== undefined || this.#drops !== undefined;
+    return this.#pages.length > 0 || this.#verification !== undefined || this.#drops !== undefined;
+  }
+
+  /**
+   * True when the next `request` can be made. The peer then makes the next page while this side merges the last ones: what a page
+   * covers is known when it comes, and pages are merged in the order in which they came.
+   */
+  get isAsking(): boolean {
+    if (this.#verification !== undefined || this.#drops !== undefined || this.#pages.length >= PAGES_AHEAD) return false;
+    return this.#pages.every(({ answer }) => answer.more && answer.sketched === undefined);
+  }
+
+  /** The last page is here: the rest is done without the peer. */
+  get hasAll(): boolean {
+    return this.#verification !== undefined || this.#drops !== undefined || this.#pages.some(({ answer }) => !answer.more);
   }
 
   request(exchange: number): RepairRequest {
@@ -100,36 +134,50 @@ export class Pull {
   }
 
   /**
-   * Merges an answer; what changed is added to `merged`, also when it throws `malformed`. Afterwards the session is over, or `isBusy`, or
-   * another `request` is due.
+   * Takes a page and merges the first slice of what waits; what changed is added to `merged`, also when it throws `malformed`. Afterwards the
+   * session is over, or it `isBusy`, or `isAsking`, or both.
    */
   onAnswer(answer: RepairAnswer, nowMs: number, merged: MergeOutcome[]): PullResult | undefined {
-    for (const entry of answer.entries) {
-      this.counts.entriesIn++;
-      this.counts.bytesIn += entry.key.length + entry.record.length;
-      this.#merge(entry, answer.context, nowMs, merged);
-    }
-    if (answer.sketched !== undefined && !this.#takeSketch(answer.sketched, answer.context)) return undefined;
-    // Without the refused entries nothing can be verified, but those after them are here.
-    if (!answer.more && this.refused !== undefined) return "differs";
-    if (answer.more) {
-      this.#seen.join(answer.covered);
-    } else {
-      this.#theirs = answer.context;
-      this.#verification = new Verification(
-        this.#store,
-        answer.context,
-        answer.summary,
-        this.#named,
-        this.counts.kind === "full",
-        this.#toDrop,
-      );
-      this.#named.stop();
-    }
+    this.#pages.push({ answer, nowMs, merged: 0 });
+    if (answer.more && answer.sketched === undefined) this.#seen.join(answer.covered);
+    return this.#mergeSlice(this.#pages[0]!, merged);
   }
 
-  /** One slice of the verification or of the drops. Returns a result when the session is over. */
+  #mergeSlice(page: Page, merged: MergeOutcome[]): PullResult | undefined {
+    const { entries, context } = page.answer;
+    const end = Math.min(entries.length, page.merged + this.#options.stepEntriesMax);
+    const bytesBefore = this.counts.bytesIn;
+    while (page.merged < end && this.counts.bytesIn - bytesBefore < STEP_BYTES_MAX) {
+      const entry = entries[page.merged++]!;
+      this.counts.entriesIn++;
+      this.counts.bytesIn += entry.key.length + entry.record.length;
+      this.#merge(entry, context, page.nowMs, merged);
+    }
+    if (page.merged < entries.length) return undefined;
+    this.#pages.shift();
+    return this.#endPage(page.answer);
+  }
+
+  /** All of a page is merged. */
+  #endPage({ more, sketched, context, summary }: RepairAnswer): PullResult | undefined {
+    if (sketched !== undefined && !this.#takeSketch(sketched, context)) return undefined;
+    if (more) return undefined;
+    // Without the refused entries nothing can be verified, but those after them are here.
+    if (this.refused !== undefined) return "differs";
+    const isFull = this.counts.kind === "full";
+    this.#theirs = context;
+    this.#verification = new Verification(this.#store, context, summary, this.#named, isFull, this.#toDrop);
+    this.#named.stop();
+    if (this.counts.kind !== "delta" || !this.#patient || this.#verification.dotsToWalk <= WALK_PATIENTLY_MAX) return undefined;
+    // They lack so much that they are repairing themselves, or soon will: when they are done there is little to walk.
+    this.#verification.stop();
+    this.#verification = undefined;
+    return "behind";
+  }
+
+  /** One slice of merging, of the verification or of the drops. Returns a result when the session is over. */
   advance(merged: MergeOutcome[]): PullResult | undefined {
+    if (this.#pages.length > 0) return this.#mergeSlice(this.#pages[0]!, merged);
     if (this.#drops !== undefined) return this.#drop(this.#drops, merged);
     const verdict = this.#verification?.step();
     if (verdict === undefined) return undefined;

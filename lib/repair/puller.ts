@@ -42,6 +42,8 @@ interface Session {
   readonly pull: Pull;
   readonly startedMs: number;
   exchange: number;
+  /** The answer to the last request has not come. */
+  isAwaited: boolean;
   askedMs: number;
   attempts: number;
 }
@@ -57,7 +59,11 @@ export class Puller {
   readonly #failures = new Map<string, number>();
   /** For each peer the sessions in a row that ended as `behind`. */
   readonly #behind = new Map<string, number>();
+  /** Peers that are being sent pages by this node, and until when the next one may be asked for. */
+  readonly #served = new Map<string, number>();
   #session: Session | undefined;
+  /** A `continue` is on its way. */
+  #continues = false;
 
   constructor(store: Store, options: PullerOptions, random: Random, nextExchange: () => number, sketches?: Sketches) {
     this.#store = store;
@@ -90,29 +96,41 @@ export class Puller {
     this.#wanted.delete(peer);
   }
 
+  /**
+   * This node answered a peer's request. While a peer asks for page after page it merely holds less than it soon will, and every ping says so:
+   * to pull from it then is to walk the whole difference for nothing. What it has seen and we have not it says in its next ping.
+   */
+  onAnswered(peer: string, more: boolean, now: Now): void {
+    if (more) this.#served.set(peer, now.monotonicMs + this.#options.answerTimeoutMs);
+    else this.#served.delete(peer);
+  }
+
   /** Starts a session when one is due; asks again for a page that does not come. */
   onTick(now: Now): Output[] {
     const session = this.#session;
     if (session === undefined) return this.#startDue(now);
-    if (session.pull.isBusy || now.monotonicMs - session.askedMs < this.#options.answerTimeoutMs) return [];
+    if (!session.isAwaited || session.pull.isBusy || now.monotonicMs - session.askedMs < this.#options.answerTimeoutMs) return [];
     if (session.attempts >= ATTEMPTS_MAX) return this.#end("interrupted", now);
     return [this.#ask(session, now)];
   }
 
   onPeerDown(peer: string, now: Now): Output[] {
     this.#wanted.delete(peer);
-    return this.#session?.peer === peer && !this.#session.pull.isBusy ? this.#end("interrupted", now) : [];
+    this.#served.delete(peer);
+    return this.#session?.peer === peer && !this.#session.pull.hasAll ? this.#end("interrupted", now) : [];
   }
 
   onAnswer(answer: RepairAnswer, now: Now): PullerStep {
     const session = this.#session;
-    if (session?.exchange !== answer.exchange || session.pull.isBusy) return NOTHING;
+    if (session?.exchange !== answer.exchange || !session.isAwaited) return NOTHING;
+    session.isAwaited = false;
     session.attempts = 0;
     return this.#run(session, (merged) => session.pull.onAnswer(answer, now.wallMs, merged), now);
   }
 
   /** The next slice of work that needs no message. */
   onContinue(now: Now): PullerStep {
+    this.#continues = false;
     const session = this.#session;
     if (session?.pull.isBusy !== true) return NOTHING;
     return this.#run(session, (merged) => session.pull.advance(merged), now);
@@ -129,16 +147,22 @@ export class Puller {
       return { outputs: [refused, ...this.#end("interrupted", now)], merged };
     }
     if (result !== undefined) return { outputs: this.#end(result, now), merged };
-    return { outputs: [session.pull.isBusy ? { type: "continue" } : this.#ask(session, now)], merged };
+    const outputs: Output[] = [];
+    if (!session.isAwaited && session.pull.isAsking) outputs.push(this.#ask(session, now));
+    if (session.pull.isBusy && !this.#continues) {
+      this.#continues = true;
+      outputs.push({ type: "continue" });
+    }
+    return { outputs, merged };
   }
 
   #startDue(now: Now): Output[] {
     for (const [peer, notBeforeMs] of this.#wanted) {
-      if (notBeforeMs > now.monotonicMs) continue;
+      if (notBeforeMs > now.monotonicMs || (this.#served.get(peer) ?? 0) > now.monotonicMs) continue;
       this.#wanted.delete(peer);
       const patient = (this.#behind.get(peer) ?? 0) < BEHIND_MAX;
       const pull = new Pull(this.#store, this.#store.context.isEmpty ? "full" : "delta", this.#options, patient, this.#sketches);
-      this.#session = { peer, pull, startedMs: now.monotonicMs, exchange: 0, askedMs: 0, attempts: 0 };
+      this.#session = { peer, pull, startedMs: now.monotonicMs, exchange: 0, isAwaited: false, askedMs: 0, attempts: 0 };
       return [{ type: "event", event: { kind: "repair-started", peer } }, this.#ask(this.#session, now)];
     }
     return [];
@@ -146,6 +170,7 @@ export class Puller {
 
   #ask(session: Session, now: Now): Output {
     session.exchange = this.#nextExchange();
+    session.isAwaited = true;
     session.askedMs = now.monotonicMs;
     session.attempts++;
     return { type: "send", to: session.peer, message: session.pull.request(session.exchange) };

@@ -13,7 +13,7 @@
  * not heard of. Then the digests differ although nothing is missing, and `peerBehind` says that this is possible.
  */
 import { Context } from "../core/context.ts";
-import { type Digest, dotHash } from "../core/digest.ts";
+import { DotHasher, type Digest } from "../core/digest.ts";
 import { dotOfKey, type Dot } from "../core/dot.ts";
 import { dotAtEnd, indexAt } from "../core/layout.ts";
 import type { Summary } from "../core/message.ts";
@@ -41,6 +41,10 @@ export class Verification {
   readonly #walked = new Context();
   readonly #segments: { readonly incarnation: string; from: number; readonly to: number }[] = [];
   readonly #rest: Digest;
+  readonly #hasher: DotHasher;
+  /** Dots that they hold and we do not; so many of them are in the sum. */
+  readonly #onlyTheirs: readonly Dot[];
+  #added = 0;
   #restCount: number;
   readonly #drops: Dot[] = [];
   readonly #root: string;
@@ -54,15 +58,12 @@ export class Verification {
     this.#theirs = theirs;
     this.#summary = summary;
     this.#rest = store.dotRoot.clone();
-    this.#restCount = store.count;
+    this.#hasher = new DotHasher(store.options.digestKey);
     this.#root = store.root.toHash();
     // After a full push there is nothing that they did not mention.
-    const onlyTheirs = [...named.superseded(), ...(full ? [] : named.unheard(theirs))];
-    this.#sameDots = onlyTheirs.length === 0;
-    for (const dot of onlyTheirs) {
-      this.#rest.add(dotHash(store.options.digestKey, dot.incarnation, dot.counter));
-      this.#restCount++;
-    }
+    this.#onlyTheirs = [...named.superseded(), ...(full ? [] : named.unheard(theirs))];
+    this.#sameDots = this.#onlyTheirs.length === 0;
+    this.#restCount = store.count + this.#onlyTheirs.length;
     for (const dot of toDrop) {
       const isHeld = store.reader.get(indexAt(dot.incarnation, dot.counter)) !== undefined;
       if (isHeld && theirs.has(dot)) this.#count(dot, true);
@@ -78,6 +79,11 @@ export class Verification {
     });
   }
 
+  /** Dots of ours, live or not, that the walk covers. */
+  get dotsToWalk(): number {
+    return this.#segments.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+  }
+
   stop(): void {
     this.#stopListening();
   }
@@ -85,6 +91,11 @@ export class Verification {
   /** Walks one slice; returns the verdict when the walk is over. */
   step(): Verdict | undefined {
     let rowsLeft = SLICE_ROWS;
+    for (; rowsLeft > 0 && this.#added < this.#onlyTheirs.length; rowsLeft--) {
+      const { incarnation, counter } = this.#onlyTheirs[this.#added++]!;
+      this.#hasher.hash(incarnation, counter);
+      this.#rest.addDot(this.#hasher);
+    }
     while (rowsLeft > 0) {
       const segment = this.#segments[this.#segments.length - 1];
       if (segment === undefined) return this.#verdict();
@@ -105,7 +116,8 @@ export class Verification {
   }
 
   #count(dot: Dot, live: boolean): void {
-    this.#rest.subtract(dotHash(this.#store.options.digestKey, dot.incarnation, dot.counter));
+    this.#hasher.hash(dot.incarnation, dot.counter);
+    this.#rest.subtractDot(this.#hasher);
     this.#restCount--;
     this.#sameDots = false;
     if (live && this.#theirs.has(dot)) this.#drops.push(dot);

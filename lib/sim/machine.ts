@@ -28,6 +28,9 @@ export interface Life {
   readonly view: View;
 }
 
+/** Stores are small here: so few that most pages are merged in several steps, with other things happening between them. */
+const STEP_ENTRIES = 2;
+
 export class Machine implements Receiver {
   readonly name: string;
   readonly disk: Disk;
@@ -169,7 +172,7 @@ export class Machine implements Receiver {
     const lostSomething = this.disk.damaged;
     this.disk.damaged = false;
     const { answerBytesMax, pushKeysMax, dropsAllowed, dropShareMax, entryBytes } = this.#world.plan.settings;
-    const limits = { answerBytesMax, pushKeysMax, dropsAllowed, dropShareMax, entryBytes };
+    const limits = { answerBytesMax, stepEntriesMax: STEP_ENTRIES, pushKeysMax, dropsAllowed, dropShareMax, entryBytes };
     const options = { ...REPLICA_DEFAULTS, ...limits, name, address: name, peers: this.#planned.peers };
     const replica = new Replica(store, options, random, clock.now());
     const view = new View(this.#world, name, clock, store);

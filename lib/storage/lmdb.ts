@@ -19,7 +19,7 @@ import type { Storage, StorageChange, StorageKey, StoragePage } from "../core/po
 import { lockedFolder, storageError } from "./failure.ts";
 import { openFolder, type Folder } from "./folder.ts";
 import { probe } from "./probe.ts";
-import { checkKey, checkLimit, recordBytes, sealInto, unseal, unsealCopy } from "./record.ts";
+import { checkKey, checkLimit, recordBytes, sealInto, unsealCopy } from "./record.ts";
 
 export interface LmdbStorageOptions {
   /** Made when missing. A local disk: lmdb's locks and its memory map do not work on network file systems. */
@@ -44,9 +44,23 @@ const KEY_ENCODER = {
     return end;
   },
   readKey(source: Uint8Array, start: number, end: number): StorageKey {
-    return Buffer.from(source.buffer, source.byteOffset + start, end - start).toString("latin1");
+    return asBuffer(source).toString("latin1", start, end);
   },
 };
+
+/** Rows of a range come as lmdb's own buffer, which the next row overwrites, and how much of it is the record: one copy then does. */
+const VALUE_ENCODER = {
+  lastBytes: 0,
+  encode: (record: Uint8Array): Uint8Array => record,
+  decode(bytes: Uint8Array, lastBytes: number): Uint8Array {
+    VALUE_ENCODER.lastBytes = lastBytes;
+    return bytes;
+  },
+};
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
 
 type Database = RootDatabase<Uint8Array, StorageKey>;
 /** lmdb's own declarations leave out that every read takes options, and that the size of what it read stands here. */
@@ -99,6 +113,7 @@ function openDatabase(path: string): FastDatabase {
   const options = {
     path,
     encoding: "binary",
+    encoder: VALUE_ENCODER,
     keyEncoder: KEY_ENCODER,
     maxDbs: 1,
     mapSize: MAP_BYTES,
@@ -217,7 +232,7 @@ function getPage(database: FastDatabase, transaction: Snapshot, from: StorageKey
   if (from >= to) return { rows, more: false };
   for (const { key, value } of database.getRange({ start: from, end: to, limit: limit + 1, transaction })) {
     if (rows.length === limit) return { rows, more: true };
-    rows.push({ key, value: unseal(key, value) });
+    rows.push({ key, value: unsealCopy(key, asBuffer(value), VALUE_ENCODER.lastBytes) });
   }
   return { rows, more: false };
 }

@@ -5,7 +5,7 @@
  * taken when it is handed over and applied one microtask later: no read sees it before its promise is about to resolve. It is
  * checked as a whole before any of it is applied.
  *
- * Values are held as they are given, which the port allows, and have no checksum: nothing here tears a page. Whoever wants to play the
+ * Values are held as they are given, which the port allows, unless they are parts of something larger, and have no checksum: nothing here tears a page. Whoever wants to play the
  * failing disk sees and changes sealed records all the same (`records`), so that one contract suite, damage included, runs on both
  * engines: a record is sealed when it is looked at, and one that is put back damaged is kept as damaged.
  */
@@ -13,6 +13,7 @@ import { ConcordError } from "../core/errors.ts";
 import type { Storage, StorageChange, StorageKey } from "../core/ports.ts";
 import { createKeyOrder } from "./key-order.ts";
 import { checkKey, checkLimit, checkRow, DamagedRecordError, seal, unseal } from "./record.ts";
+import { ShardedMap } from "./sharded-map.ts";
 
 export interface MemoryStorageOptions {
   /**
@@ -40,7 +41,7 @@ export type ByteString = string;
 const DAMAGED = new Uint8Array(0);
 
 export function createMemoryStorage({ bytesMax = Number.POSITIVE_INFINITY }: MemoryStorageOptions = {}): MemoryStorage {
-  const values = new Map<StorageKey, Uint8Array>();
+  const values = new ShardedMap<Uint8Array>();
   const order = createKeyOrder();
   let bytes = 0;
   let refusal: ConcordError | undefined;
@@ -55,9 +56,7 @@ export function createMemoryStorage({ bytesMax = Number.POSITIVE_INFINITY }: Mem
       if (values.delete(key)) order.remove(key);
       return;
     }
-    const count = values.size;
-    values.set(key, value);
-    if (values.size > count) order.add(key);
+    if (values.set(key, aloneInMemory(value))) order.add(key);
   };
 
   return {
@@ -98,12 +97,21 @@ export function createMemoryStorage({ bytesMax = Number.POSITIVE_INFINITY }: Mem
   };
 }
 
+/**
+ * A value that is a small part of something large, as an entry is of the page that brought it, would keep all of it in memory for as long
+ * as it is held itself. (Values of a write share pieces of `Buffer.poolSize`: as little as that may stay.)
+ */
+function aloneInMemory(value: Uint8Array): Uint8Array {
+  const wholeBytes = value.buffer.byteLength;
+  return wholeBytes > Buffer.poolSize && wholeBytes > 2 * value.length ? Buffer.from(value) : value;
+}
+
 function wholeValue(key: StorageKey, value: Uint8Array | undefined): Uint8Array | undefined {
   if (value === DAMAGED) throw new DamagedRecordError(key);
   return value;
 }
 
-function sealedRecords(values: Map<StorageKey, Uint8Array>): SealedRecords {
+function sealedRecords(values: ShardedMap<Uint8Array>): SealedRecords {
   return {
     get size() {
       return values.size;
@@ -128,7 +136,7 @@ function valueIn(key: StorageKey, record: ByteString): Uint8Array {
 }
 
 /** Bytes that a batch adds. A batch that names a key twice is counted as it is applied: the last change stands. */
-function growthOf(batch: readonly StorageChange[], values: ReadonlyMap<StorageKey, Uint8Array>): number {
+function growthOf(batch: readonly StorageChange[], values: ShardedMap<Uint8Array>): number {
   let growth = 0;
   for (const [key, value] of new Map(batch.map((change) => [change.key, change.value]))) {
     const before = values.get(key);

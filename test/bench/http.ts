@@ -2,29 +2,18 @@
  * `npm run bench -- http`: requests a second and latencies over real sockets, 50 connections, each figure beside bare hono in the same
  * run; then a bulk load of a million keys, and an empty node that joins them while the source answers reads.
  */
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { Agent, get as httpGet, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { joins } from "./join.ts";
 import { chooseGenerator, FIRST, type Figures, type Generator } from "./load.ts";
 import { line, median } from "./measure.ts";
+import { build, keep, killAll, post, start, startNode, status, stop, takePort, text, until, type Server } from "./servers.ts";
 
 const ROUNDS = 5;
 const KEYS = 10_000;
-const BULK_KEYS = 1_000_000;
-const BULK_PAIRS = 5_000;
 const VALUE = "x".repeat(80);
-const FIRST_PORT = 18_100;
-
-interface Server {
-  readonly url: string;
-  readonly child: ChildProcess;
-}
-
-const running = new Set<ChildProcess>();
-let nextPort = FIRST_PORT;
 
 export async function run(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "concord-bench-"));
@@ -34,18 +23,12 @@ export async function run(): Promise<void> {
     console.log(`load: ${generator.name}`);
     await reads(generator);
     await durableWrites(folder, generator);
-    await bulkAndJoin();
+    await joins(folder);
     await others(folder, generator);
   } finally {
-    for (const child of running) child.kill("SIGKILL");
+    killAll();
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/** What is measured is what is published. */
-function build(): void {
-  const built = spawnSync("npm", ["run", "--silent", "build"], { stdio: "inherit", shell: process.platform === "win32" });
-  if (built.status !== 0) throw new Error("npm run build failed");
 }
 
 async function reads({ load }: Generator): Promise<void> {
@@ -81,13 +64,13 @@ async function durableWrites(folder: string, { load }: Generator): Promise<void>
     ),
   );
   await stop(alone);
-  const ports = [nextPort++, nextPort++, nextPort++];
+  const ports = [takePort(), takePort(), takePort()];
   const cluster = await Promise.all(
     ports.map((port, i) =>
       startNode(
         ports.filter((other) => other !== port),
         [`--data=${join(folder, `n${i}`)}`],
-        port,
+        { port },
       ),
     ),
   );
@@ -104,49 +87,6 @@ async function durableWrites(folder: string, { load }: Generator): Promise<void>
   await stop(bare, ...cluster);
 }
 
-async function bulkAndJoin(): Promise<void> {
-  const source = await startNode([], ["--memory"]);
-  const startedMs = performance.now();
-  let next = 0;
-  const client = async () => {
-    while (next < BULK_KEYS) {
-      const from = next;
-      next += BULK_PAIRS;
-      const pairsText = Array.from({ length: BULK_PAIRS }, (_, i) => `{"key":"key${from + i}","value":"${VALUE}"}`);
-      await post(`${source.url}/store`, `[${pairsText.join(",")}]`);
-    }
-  };
-  await Promise.all([client(), client()]);
-  const seconds = (performance.now() - startedMs) / 1000;
-  line(
-    `load of ${BULK_KEYS.toLocaleString("en")} keys in bulk, in memory`,
-    `${Math.round(BULK_KEYS / seconds).toLocaleString("en")} keys/s`,
-    "aim: 50,000",
-  );
-
-  const hash = await text(`${source.url}/store/hash`);
-  const joinedMs = performance.now();
-  const joiner = await startNode([Number(new URL(source.url).port)], ["--memory"]);
-  const latencies: number[] = [];
-  while ((await text(`${joiner.url}/store/hash`)) !== hash) {
-    for (let i = 0; i < 20; i++) {
-      const askedMs = performance.now();
-      await text(`${source.url}/store/key?key=key${(i * 7919) % BULK_KEYS}`);
-      latencies.push(performance.now() - askedMs);
-      await pause(5);
-    }
-    if (performance.now() - joinedMs > 120_000) throw new Error("the empty node has not caught up in two minutes");
-  }
-  latencies.sort((a, b) => a - b);
-  const p99 = latencies[Math.floor(latencies.length * 0.99)] ?? 0;
-  line(
-    "an empty node joins them",
-    `${((performance.now() - joinedMs) / 1000).toFixed(1)} s`,
-    `aim: under 12; p99 of GET at the source ${p99.toFixed(0)} ms, aim: under 50`,
-  );
-  await stop(source, joiner);
-}
-
 /** Where they are installed: Debian's etcd-server and redis-server. */
 async function others(folder: string, generator: Generator): Promise<void> {
   await etcd(folder, generator);
@@ -155,12 +95,12 @@ async function others(folder: string, generator: Generator): Promise<void> {
 
 async function etcd(folder: string, { load }: Generator): Promise<void> {
   if (spawnSync("etcd", ["--version"]).status !== 0) return line("etcd, JSON put", "not installed", "apt-get install etcd-server");
-  const url = `http://127.0.0.1:${nextPort++}`;
-  const peer = `http://127.0.0.1:${nextPort++}`;
+  const url = `http://127.0.0.1:${takePort()}`;
+  const peer = `http://127.0.0.1:${takePort()}`;
   const clients = ["--listen-client-urls", url, "--advertise-client-urls", url];
   const peers = ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", `default=${peer}`];
   const child = spawn("etcd", ["--data-dir", join(folder, "etcd"), ...clients, ...peers], { stdio: "ignore" });
-  running.add(child);
+  keep(child);
   await until(async () => (await text(`${url}/health`).catch(() => "")).includes("true"), "etcd to be healthy");
   const base64 = (of: string) => Buffer.from(of).toString("base64");
   const value = base64(VALUE);
@@ -174,18 +114,17 @@ async function etcd(folder: string, { load }: Generator): Promise<void> {
 function redis(folder: string): void {
   if (spawnSync("redis-server", ["--version"]).status !== 0)
     return line("redis (appendfsync always)", "not installed", "apt-get install redis-server");
-  const port = nextPort++;
+  const port = takePort();
   const child = spawn("redis-server", ["--port", String(port), "--dir", folder, "--appendonly", "yes", "--appendfsync", "always"], {
     stdio: "ignore",
   });
-  running.add(child);
+  keep(child);
   const result = spawnSync("sh", ["-c", `sleep 1; redis-benchmark -p ${port} -c 50 -n 50000 -d 80 -t set,get --csv`], { encoding: "utf8" });
   for (const row of result.stdout.split("\n").filter((each) => /^"(SET|GET)"/.test(each))) {
     const [name, rate] = row.replaceAll('"', "").split(",");
     line(`redis ${name} (appendfsync always)`, `${Math.round(Number(rate)).toLocaleString("en")} /s`, "its own protocol, its own client");
   }
   child.kill();
-  running.delete(child);
 }
 
 async function pairs(bare: () => Promise<Figures>, ours: () => Promise<Figures>): Promise<readonly (readonly [Figures, Figures])[]> {
@@ -205,65 +144,4 @@ function report(what: string, bareName: string, ourName: string, rounds: readonl
     `${Math.round(rate(1)).toLocaleString("en")} /s`,
     `${compared}; p50 ${of((f) => f.p50)} ms, p99 ${of((f) => f.p99)} ms`,
   );
-}
-
-function startNode(peerPorts: readonly number[], flags: readonly string[], port = nextPort++): Promise<Server> {
-  const peers = peerPorts.map((peer) => `http://localhost:${peer}`).join(",");
-  return start(["dist/cmd/main.js", "serve", `--port=${port}`, `--peers=${peers}`, "--pingfreq=1", "--timeout=15", ...flags], [], port);
-}
-
-async function start(script: readonly string[], more: readonly string[] = [], port = nextPort++): Promise<Server> {
-  const last = script[0] === "dist/cmd/main.js" ? [] : [String(port), ...more];
-  const child = spawn(process.execPath, ["--import=tsx", ...script, ...last], { stdio: ["ignore", "ignore", "inherit"] });
-  running.add(child);
-  const url = `http://127.0.0.1:${port}`;
-  await until(async () => (await text(`${url}/store/key?key=none`).catch(() => undefined)) !== undefined, `${script.join(" ")} to listen`);
-  return { url, child };
-}
-
-async function stop(...servers: readonly Server[]): Promise<void> {
-  for (const { child } of servers) {
-    running.delete(child);
-    child.kill("SIGTERM");
-    await once(child, "exit");
-  }
-}
-
-async function status(url: string): Promise<{ readonly peers: readonly { readonly status: string }[] }> {
-  return JSON.parse(await text(`${url}/status`)) as { peers: { status: string }[] };
-}
-
-async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
-  for (let i = 0; i < 150; i++) {
-    if (await condition()) return;
-    await pause(100);
-  }
-  throw new Error(`waited 15 s for ${what}`);
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-const agent = new Agent({ keepAlive: true });
-
-async function text(url: string): Promise<string> {
-  const asked = httpGet(url, { agent });
-  const [answer] = (await once(asked, "response")) as [AsyncIterable<Buffer>];
-  return read(answer);
-}
-
-async function post(url: string, body: string): Promise<string> {
-  const asked = request(url, { method: "POST", agent, headers: { "content-type": "application/json" } });
-  asked.end(body);
-  const [answer] = (await once(asked, "response")) as [AsyncIterable<Buffer> & { readonly statusCode?: number }];
-  const said = await read(answer);
-  if (answer.statusCode !== 200) throw new Error(`${url}: ${answer.statusCode} ${said}`);
-  return said;
-}
-
-async function read(answer: AsyncIterable<Buffer>): Promise<string> {
-  const parts: Buffer[] = [];
-  for await (const part of answer) parts.push(part);
-  return Buffer.concat(parts).toString("utf8");
 }

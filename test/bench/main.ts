@@ -8,6 +8,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>>
   core: () => import("./core.ts"),
   http: () => import("./http.ts"),
   repair: () => import("./repair.ts"),
+  join: () => import("./join.ts"),
   sketch: () => import("./sketch-cells.ts"),
 };
 

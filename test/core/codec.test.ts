@@ -60,7 +60,6 @@ test("every kind of field: round trip, and a reader that refuses to read past th
     fc.nat({ max: 2 ** 32 - 1 }).map((value) => ({ kind: "uint32" as const, value })),
     fc.nat({ max: 2 ** 48 - 1 }).map((value) => ({ kind: "uint48" as const, value })),
     fc.uint8Array({ maxLength: 300 }).map((value) => ({ kind: "bytes" as const, value: Buffer.from(value) })),
-    fc.uint8Array({ maxLength: 300 }).map((value) => ({ kind: "chars" as const, value: Buffer.from(value).toString("latin1") })),
     fc.string({ unit: "grapheme", maxLength: 50 }).map((value) => ({ kind: "text" as const, value })),
   );
   holds(
@@ -94,7 +93,6 @@ test("a length that is over the limit or over what is left is refused before it 
   };
   for (const length of [4, 1000, 2 ** 31, 2 ** 40, Number.MAX_SAFE_INTEGER]) {
     t.throws(() => new ByteReader(claim(length)).bytes(Number.MAX_SAFE_INTEGER), MALFORMED);
-    t.throws(() => new ByteReader(claim(length)).chars(Number.MAX_SAFE_INTEGER), MALFORMED);
     t.throws(() => new ByteReader(claim(length)).text(Number.MAX_SAFE_INTEGER), MALFORMED);
   }
   t.throws(() => new ByteReader(claim(3)).bytes(2), MALFORMED);

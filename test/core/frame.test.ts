@@ -106,11 +106,22 @@ test("a frame says why it is refused: too short, too long, not one, another vers
   t.regex(problemOf(Buffer.alloc(0)), /a frame of 0 bytes/);
   t.regex(problemOf(Buffer.alloc(FRAME_BYTES_MAX + 1)), /where 16777216 are the most/);
   t.regex(problemOf(framed(3, Buffer.from([1]), PROTOCOL_VERSION, 0x7b)), /does not begin as one/);
-  t.regex(problemOf(framed(3, Buffer.from([1]), 9)), /protocol version 9; this node speaks 1/);
+  t.regex(problemOf(framed(3, Buffer.from([1]), 9)), /protocol version 9; this node speaks 2/);
   t.regex(problemOf(framed(KINDS.length, Buffer.alloc(0))), /unknown kind/);
   t.regex(problemOf(framed(3, Buffer.from([2]))), /neither 0 nor 1/);
   t.regex(problemOf(framed(3, Buffer.from([1, 0]))), /1 bytes too many/);
   t.is(problemOf(framed(3, Buffer.from([1]))), "accepted");
+});
+
+test("an entry says that dots are gone only when it names some, so that no two frames mean the same", (t) => {
+  const entry = (gone: 0 | 1, ...rest: number[]): Buffer => {
+    const writer = new ByteWriter();
+    upToKey(gone)(writer);
+    writer.raw(Buffer.from(rest));
+    return writer.view();
+  };
+  t.is(problemOf(framed(2, entry(0, 0))), "accepted");
+  t.regex(problemOf(framed(2, entry(1, 0, 0))), /names none/);
 });
 
 /** A body of the fields that come before a count, the count, and a few bytes that are not what it promises. */
@@ -124,14 +135,17 @@ function claim(before: (writer: ByteWriter) => void, count: number): Buffer {
 
 const emptyContext = (writer: ByteWriter): void => writer.varint(0);
 const oneIncarnation = (writer: ByteWriter): void => (writer.varint(1), writer.fixedChars("aaaaaaaa"));
-const upToGone = (writer: ByteWriter): void => (emptyContext(writer), writer.varint(1), writer.chars("k"));
+/** An entry of the key k, with or without the bit that says that dots are gone. */
+const upToKey =
+  (gone: 0 | 1) =>
+  (writer: ByteWriter): void => (emptyContext(writer), writer.varint(1), writer.varint(2 + gone), writer.fixedChars("k"));
 const counted: readonly (readonly [what: string, kind: number, before: (writer: ByteWriter) => void])[] = [
   ["incarnations", 2, () => undefined],
   ["ranges", 2, oneIncarnation],
   ["entries", 2, emptyContext],
   ["bytes of a key", 2, (writer) => (emptyContext(writer), writer.varint(1))],
-  ["gone dots", 2, upToGone],
-  ["bytes of a record", 2, (writer) => (upToGone(writer), writer.varint(0))],
+  ["gone dots", 2, upToKey(1)],
+  ["bytes of a record", 2, upToKey(0)],
   ["incarnations of a request", 4, (writer) => writer.varint(1)],
   ["bytes of a name", 0, () => undefined],
 ];

@@ -19,6 +19,17 @@ test("deletions: so many, by key, oldest out first", (t) => {
   t.deepEqual([...deletions], [{ dot: a2, key: "l" }, { dot: a3, key: "k" }]); // prettier-ignore
 });
 
+test("deletions: those of a range of counters, in order, also after more have come and gone", (t) => {
+  const deletions = new RecentDeletions(3);
+  const within = (from: number, to: number): number[] => deletions.within("aaaaaaaa", from, to).map(({ dot }) => dot.counter);
+  for (const dot of [a5, a2, a4]) deletions.add(dot, "k");
+  t.deepEqual([within(1, 9), within(3, 5), within(2, 2), within(3, 3)], [[2, 4, 5], [4, 5], [2], []]); // prettier-ignore
+  deletions.add(a1, "k");
+  deletions.add({ incarnation: "bbbbbbbb", counter: 3 }, "k");
+  t.deepEqual(within(1, 9), [1, 4]);
+  t.deepEqual(deletions.within("cccccccc", 1, 9), []);
+});
+
 test("deletions: a limit of none remembers none", (t) => {
   const deletions = new RecentDeletions(0);
   deletions.add(a1, "k");

@@ -219,3 +219,30 @@ test("a peer that is behind is given time twice, then asked for everything", asy
   );
   t.is(mine.count, 0);
 });
+
+test("a large page: the next is asked for while it is merged, one request on its way at a time, and one continue", async (t) => {
+  const { puller, theirs } = await createBench({ answerBytesMax: 27_000 });
+  for (let n = 0; n < 1500; n++) theirs.put(`k${n}`, json("1"), NOW);
+  puller.want("b", true, at(0));
+  const first = exchanged(requestIn(puller.onTick(at(0))), theirs);
+  const step = puller.onAnswer(first, at(1));
+  t.deepEqual(shown(step.outputs), ["repair-request 2 to b", "continue"]);
+  const second = exchanged(requestIn(step.outputs), theirs);
+  t.deepEqual(shown(puller.onAnswer(second, at(2)).outputs), [], "there is a continue already, and pages enough");
+  t.deepEqual(shown(puller.onContinue(at(3)).outputs), ["repair-request 3 to b", "continue"]);
+  t.deepEqual(shown(puller.onContinue(at(3)).outputs), ["continue"]);
+  t.deepEqual(puller.onTick(at(answerTimeoutMs + 3)), [], "while pages are merged, an answer may be late");
+  t.deepEqual(shown(puller.onPeerDown("b", at(4))), ["ended interrupted"], "the last page is not here");
+});
+
+test("a peer that is being sent pages is asked when it has the last one, or has asked for no more in a while", async (t) => {
+  for (const end of ["last page", "silence"]) {
+    const { puller } = await createBench();
+    puller.onAnswered("b", true, at(0));
+    puller.want("b", false, at(1));
+    t.deepEqual(puller.onTick(at(answerTimeoutMs - 1)), []);
+    if (end === "last page") puller.onAnswered("b", false, at(answerTimeoutMs - 1));
+    const next = end === "last page" ? answerTimeoutMs - 1 : answerTimeoutMs;
+    t.deepEqual(shown(puller.onTick(at(next))), ["repair-started", "repair-request 1 to b"], end);
+  }
+});

@@ -222,8 +222,8 @@ const repair: readonly Mutant[] = [
   {
     name: "a page claims an entry that it did not hold",
     file: "lib/repair/answer.ts",
-    find: "reached = counter - 1;",
-    replace: "reached = counter;",
+    find: "if (this.isFull) return counter - 1;",
+    replace: "if (this.isFull) return counter;",
   },
   {
     name: "nodes that are both behind wait for each other",

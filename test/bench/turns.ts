@@ -1,0 +1,95 @@
+/**
+ * Loaded into a node that is measured (`--import`): how long the turns of its event loop are, and what they were spent on.
+ *
+ * A turn here is the time between two firings of a timer of a millisecond. What the garbage collector took of it is counted apart, and so is,
+ * where Linux tells, the time in which the thread could have run and another process had the processor: on a shared machine most long
+ * turns are that. What is left is ours. The bench says "begin" and "end"; the answer to "end" is TurnFigures.
+ */
+import { openSync, readSync } from "node:fs";
+import { PerformanceObserver } from "node:perf_hooks";
+
+export interface TurnFigures {
+  /** Milliseconds of this node's own work in a turn; the 99th of a hundred turns of a millisecond or more, and the longest. */
+  readonly ownP99Ms: number;
+  readonly ownMaxMs: number;
+  /** Turns with more than twenty of them. */
+  readonly over20: number;
+  readonly gcMaxMs: number;
+  /** Processor time of the whole process since "begin", the storage's and the collector's threads included. */
+  readonly cpuMs: number;
+}
+
+interface Span {
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** Shorter turns are not looked at. */
+const TURN_MS_MIN = 1;
+const LONG_MS = 20;
+
+const turns: (Span & { readonly waitedMs: number })[] = [];
+const collections: Span[] = [];
+let cpu = process.cpuUsage();
+let file: number | undefined;
+const buffer = Buffer.alloc(64);
+
+const observer = new PerformanceObserver((list) => note(list.getEntries()));
+observer.observe({ entryTypes: ["gc"] });
+process.on("message", (said) => {
+  if (said === "begin") begin();
+  else if (said === "end") process.send?.(figures());
+});
+process.channel?.unref();
+watch(performance.now(), waitedMs());
+
+function watch(lastMs: number, lastWaitedMs: number): void {
+  setTimeout(() => {
+    const [nowMs, nowWaitedMs] = [performance.now(), waitedMs()];
+    if (nowMs - lastMs > 1 + TURN_MS_MIN) turns.push({ startMs: lastMs, endMs: nowMs, waitedMs: nowWaitedMs - lastWaitedMs });
+    watch(nowMs, nowWaitedMs);
+  }, 1).unref();
+}
+
+/** Milliseconds that this thread has waited for a processor since it began; 0 where nobody tells. */
+function waitedMs(): number {
+  const [, waited = "0"] = schedulerLine().split(" ");
+  return Number(waited) / 1e6;
+}
+
+function schedulerLine(): string {
+  try {
+    file ??= openSync("/proc/thread-self/schedstat", "r");
+    return buffer.toString("latin1", 0, readSync(file, buffer, 0, buffer.length, 0));
+  } catch {
+    return "0 0";
+  }
+}
+
+function note(entries: readonly { readonly startTime: number; readonly duration: number }[]): void {
+  for (const { startTime, duration } of entries) collections.push({ startMs: startTime, endMs: startTime + duration });
+}
+
+function begin(): void {
+  turns.length = collections.length = 0;
+  cpu = process.cpuUsage();
+}
+
+function figures(): TurnFigures {
+  note(observer.takeRecords());
+  const own = turns.map((turn) => turn.endMs - turn.startMs - turn.waitedMs - collectedIn(turn)).sort((a, b) => a - b);
+  const { user, system } = process.cpuUsage(cpu);
+  return {
+    ownP99Ms: own[Math.floor(own.length * 0.99)] ?? 0,
+    ownMaxMs: own.at(-1) ?? 0,
+    over20: own.filter((ms) => ms > LONG_MS).length,
+    gcMaxMs: collections.reduce((most, { startMs, endMs }) => Math.max(most, endMs - startMs), 0),
+    cpuMs: (user + system) / 1000,
+  };
+}
+
+function collectedIn({ startMs, endMs }: Span): number {
+  let sum = 0;
+  for (const one of collections) sum += Math.max(0, Math.min(one.endMs, endMs) - Math.max(one.startMs, startMs));
+  return sum;
+}

@@ -1,0 +1,112 @@
+/**
+ * Long works and turns: a page made or merged is a turn of its own, what continues it does not wait for the disk, and no batch grows beyond
+ * what can be handed over in a few milliseconds.
+ */
+import test from "ava";
+import { REPLICA_DEFAULTS } from "../../lib/config.ts";
+import { Context } from "../../lib/core/context.ts";
+import type { Message, RepairAnswer, RepairRequest } from "../../lib/core/message.ts";
+import { Node } from "../../lib/node.ts";
+import { Replica } from "../../lib/replica.ts";
+import { at, createClock, createRandom, START_MS } from "../support/chance.ts";
+import { createHeldStorage, quiet, type HeldStorage } from "../support/driven-nodes.ts";
+import { json, openTestStore } from "../support/stores.ts";
+import { exchanged } from "../support/world.ts";
+
+const NOW = START_MS;
+
+interface Bench {
+  readonly node: Node;
+  readonly storage: HeldStorage;
+  readonly sent: Message[];
+  /** Turns that were put off. */
+  readonly deferred: (() => void)[];
+}
+
+/** A node whose turns and whose disk go on when the test says so. */
+async function createBench(keys: number): Promise<Bench> {
+  const storage = createHeldStorage();
+  const { store } = await openTestStore("a");
+  for (let n = 0; n < keys; n++) store.put(`k${n}`, json("1"), NOW);
+  const options = { ...REPLICA_DEFAULTS, jitterMs: 0, peers: ["b"], name: "a", address: "a" };
+  const replica = new Replica(store, options, createRandom(1), at(0));
+  const sent: Message[] = [];
+  const deferred: (() => void)[] = [];
+  const transport = { send: (_to: string, message: Message) => void sent.push(message) };
+  const node = new Node({ replica, storage, transport, clock: createClock(), defer: (work) => void deferred.push(work) });
+  return { node, storage, sent, deferred };
+}
+
+/** One look of the event loop at what was put off. */
+function turn({ deferred }: Bench): void {
+  for (const one of deferred.splice(0)) one();
+}
+
+test("two peers that ask for a page each are answered in two turns, and who comes between waits for one of them only", async (t) => {
+  const bench = await createBench(10);
+  await bench.storage.letGo();
+  const answered: string[] = [];
+  const request: RepairRequest = { kind: "repair-request", exchange: 1, seen: new Context(), bytesMax: 1000 };
+  for (const peer of ["b", "c"]) bench.node.receive(peer, request, () => void answered.push(peer));
+  const turns: string[][] = [];
+  while (bench.deferred.length > 0) {
+    turn(bench);
+    await quiet();
+    turns.push(answered.splice(0));
+  }
+  t.deepEqual(turns.filter((names) => names.length > 0), [["b"], ["c"]]); // prettier-ignore
+});
+
+/** The node is empty and has been answered by a peer of so many entries; its repair has begun. */
+async function beginRepair(bench: Bench, keys: number): Promise<RepairAnswer> {
+  const { store } = await openTestStore("b");
+  for (let n = 0; n < keys; n++) store.put(`k${n}`, json("1"), NOW);
+  bench.node.tick();
+  turn(bench);
+  const ping = bench.sent.pop() as Message & { readonly kind: "ping" };
+  bench.node.receive("b", { ...ping, kind: "pong", name: "b", address: "b", instance: "bbbbbbbb", summary: store.summary() });
+  turn(bench);
+  return exchanged(bench.sent.pop() as RepairRequest, store);
+}
+
+test("a page goes on being merged while the disk is at work, and what was decided waits for the disk", async (t) => {
+  const bench = await createBench(0);
+  const answer = await beginRepair(bench, 1500);
+  bench.node.receive("b", answer);
+  turn(bench);
+  t.is(bench.node.replica.store.count, 256);
+  t.is(bench.storage.waiting, 1, "the first slice is on its way");
+  for (let slices = 0; slices < 10; slices++) turn(bench);
+  t.true(bench.node.replica.store.count > 1000);
+  t.is(bench.storage.batches.length, 1);
+  await bench.storage.release();
+  turn(bench);
+  t.is(bench.storage.batches.length, 2, "what was merged meanwhile is one batch");
+});
+
+test("a batch on its way holds up a repair when the next one is large enough", async (t) => {
+  const bench = await createBench(0);
+  const answer = await beginRepair(bench, 5000);
+  bench.node.receive("b", { ...answer, entries: answer.entries });
+  for (let slices = 0; slices < 40; slices++) turn(bench);
+  const { count } = bench.node.replica.store;
+  t.true(count >= 2048 && count < 2048 + 2 * 256, `${count} entries, two rows each, and the slice on its way`);
+  await bench.storage.letGo();
+  for (let slices = 0; slices < 40; slices++) {
+    turn(bench);
+    await quiet();
+  }
+  t.is(bench.node.replica.store.count, answer.entries.length);
+});
+
+test("stop in the middle of a page: what was merged is written, and nothing is merged any more", async (t) => {
+  const bench = await createBench(0);
+  bench.node.receive("b", await beginRepair(bench, 1500));
+  turn(bench);
+  const stopped = bench.node.stop();
+  await bench.storage.letGo();
+  turn(bench);
+  await stopped;
+  turn(bench);
+  t.deepEqual([bench.node.replica.store.count, bench.storage.get("ek0") !== undefined], [256, true]);
+});
