@@ -63,7 +63,7 @@ export async function readBodyBytes(incoming: IncomingMessage, limits: BodyLimit
   const early = refuseEarly(incoming, limits.bytesMax);
   await Promise.resolve();
   const whole = early === undefined ? wholeBody(incoming, limits.bytesMax) : undefined;
-  if (whole !== undefined) return { ok: true, bytes: whole };
+  if (whole !== undefined) return signed(incoming, whole);
   if (incoming.destroyed) return broken;
   return new Promise((resolve) => {
     let held: Uint8Array = new Uint8Array(0);
@@ -95,8 +95,7 @@ export async function readBodyBytes(incoming: IncomingMessage, limits: BodyLimit
     };
     const onEnd = (): void => {
       if (refusal !== undefined) return settle({ ...refusal, close: refusal.status === 413 });
-      const bytes = held.subarray(0, size);
-      settle(isExpectedBody(incoming, bytes) ? { ok: true, bytes } : notSigned);
+      settle(signed(incoming, held.subarray(0, size)));
     };
     const onBroken = (): void => settle(refusal ?? broken);
 
@@ -119,6 +118,10 @@ function wholeBody(incoming: IncomingMessage, bytesMax: number): Uint8Array | un
 }
 
 const broken: BodyRefusal = { ok: false, status: 400, problem: "the connection broke before the body was complete", close: true };
+
+function signed(incoming: IncomingMessage, bytes: Uint8Array): BodyBytes | BodyRefusal {
+  return isExpectedBody(incoming, bytes) ? { ok: true, bytes } : notSigned;
+}
 
 const notSigned: BodyRefusal = { ok: false, status: 400, problem: "the body is not the one that was signed", close: false };
 
