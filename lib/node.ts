@@ -16,6 +16,7 @@ import type { WriteResult } from "./core/output.ts";
 import type { StorageChange } from "./core/ports.ts";
 import type { NodeDeps, NodeListeners } from "./node/deps.ts";
 import { isLong, newTurn, Pace, type Queued, type Turn } from "./node/turn.ts";
+import { Waiting } from "./node/waiting.ts";
 import type { Input, Operation, Replica } from "./replica.ts";
 
 export type { NodeDeps, NodeListeners } from "./node/deps.ts";
@@ -36,7 +37,7 @@ export class Node {
   readonly replica: Replica;
   readonly #deps: NodeDeps;
   readonly #listeners: NodeListeners;
-  readonly #waiting = new Map<number, (result: WriteResult) => void>();
+  readonly #waiting = new Waiting();
   #inbox: Queued[] = [];
   /** The turn that takes inputs now. */
   #open = newTurn();
@@ -45,7 +46,6 @@ export class Node {
   /** What a turn decided whose batch is durable: carried out as soon as the disk has something to do again. */
   #durable: Turn["outputs"] = [];
   readonly #pace: Pace;
-  #ticket = 0;
   /** `#work` will run, or runs. */
   #scheduled = false;
   #isWorking = false;
@@ -105,17 +105,13 @@ export class Node {
   async stop(): Promise<void> {
     this.#stopped ??= new ConcordError("stopping", "the node is stopping");
     if (this.#isBusy) await new Promise<void>((resolve) => this.#idle.push(resolve));
-    this.#refuseWaiting(new ConcordError("stopping", "the node stopped before enough copies were made; the write is stored"), 1);
+    this.#waiting.refuseAll(new ConcordError("stopping", "the node stopped before enough copies were made; the write is stored"), 1);
   }
 
   #ask(inputFor: (ticket: number) => Input): Promise<WriteResult> {
     const refusal = this.#refusal();
     if (refusal !== undefined) return Promise.resolve({ ok: false, error: refusal, copies: 0 });
-    const ticket = ++this.#ticket;
-    return new Promise((resolve) => {
-      this.#waiting.set(ticket, resolve);
-      this.#post({ input: inputFor(ticket), reply: undefined });
-    });
+    return this.#waiting.add((ticket) => this.#post({ input: inputFor(ticket), reply: undefined }));
   }
 
   #refusal(): ConcordError | undefined {
@@ -260,7 +256,7 @@ export class Node {
           reply?.(output.message);
           break;
         case "settle":
-          this.#settle(output.ticket, output.result);
+          this.#waiting.settle(output.ticket, output.result);
           break;
         case "changed":
           this.#listeners.onChange?.(output.key, output.before, output.after);
@@ -276,12 +272,6 @@ export class Node {
     }
   }
 
-  #settle(ticket: number, result: WriteResult): void {
-    const resolve = this.#waiting.get(ticket);
-    this.#waiting.delete(ticket);
-    resolve?.(result);
-  }
-
   #fail(error: unknown): void {
     const cause = error instanceof Error ? error : new Error(String(error));
     if (this.#failed) return;
@@ -293,15 +283,9 @@ export class Node {
     this.#open = newTurn();
     this.#inbox = [];
     for (const { reply } of unanswered) reply?.(undefined);
-    this.#refuseWaiting(cause instanceof ConcordError ? cause : new ConcordError("storage-failed", cause.message, { cause }), 0);
+    this.#waiting.refuseAll(cause instanceof ConcordError ? cause : new ConcordError("storage-failed", cause.message, { cause }), 0);
     for (const resolve of this.#idle.splice(0)) resolve();
     this.#listeners.onFailure?.(cause);
-  }
-
-  #refuseWaiting(error: ConcordError, copies: number): void {
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const resolve of waiting) resolve({ ok: false, error, copies });
   }
 }
 
