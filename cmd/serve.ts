@@ -7,7 +7,8 @@ import { linesOfAccess } from "./access-lines.ts";
 import { createCommand, type Terminal, type Values } from "./command.ts";
 import { EXIT, Failure, nodeFailure, usageFailure } from "./exit.ts";
 import { isLoopback } from "../lib/auth/loopback.ts";
-import { isWildcard, readHost, readId, readNodeUrl, readNodeUrls, readPort, readSeconds } from "./settings.ts";
+import { POLICY_NAMES } from "../lib/core/policy/names.ts";
+import { isWildcard, readHost, readId, readMerge, readNodeUrl, readNodeUrls, readPort, readSeconds } from "./settings.ts";
 import { listenForStop } from "./signals.ts";
 
 /** Below it each node has a folder of its own. */
@@ -30,6 +31,12 @@ const args = {
     description: `The folder for the data, made when missing. Default: ${DATA_FOLDER}/ and the id, or the port.`,
   },
   memory: { type: "boolean", description: "Keeps the data in memory: what is written here is gone when the node stops." },
+  merge: {
+    type: "string",
+    valueHint: "cart:=union,config:=fields",
+    default: "",
+    description: `How concurrent values merge, by the beginning of the key: ${POLICY_NAMES.join(", ")}. The longest beginning counts; latest where none does.`,
+  },
   host: { type: "string", valueHint: "127.0.0.1", default: "127.0.0.1", description: "The interface to listen on." },
   "cluster-key-file": {
     type: "string",
@@ -67,7 +74,7 @@ export const serve = createCommand({
   ],
   args,
   conflicts: [["data", "memory"]],
-  lists: ["peers"],
+  lists: ["peers", "merge"],
   examples: [
     ["concord serve --port=8001 --peers=http://localhost:8002,http://localhost:8003", "one of three nodes"],
     ["concord serve --port=8001 --peers= --memory", "a node alone, for a try"],
@@ -124,6 +131,7 @@ function readOptions(values: Values<typeof args>): ServeOptions {
     tokenFile,
     tls,
     insecure,
+    merge: readMerge("merge", values.merge),
   };
 }
 

@@ -15,7 +15,8 @@
 import { isExpired, pick, type Sibling, type Siblings } from "./entry.ts";
 import { validateJson } from "./json.ts";
 import { CONTENT_TYPE_PREFIX, type PolicyName } from "./policy/names.ts";
-import { COUNTER, FIELDS, textOf, UNION, type PolicyWrite, type Stored, type StoredForm } from "./policy/stored.ts";
+import { FORMS, isStored, policyOf } from "./policy/held.ts";
+import { textOf, type PolicyWrite, type Stored } from "./policy/stored.ts";
 
 export { increment, incrementProblem } from "./policy/stored.ts";
 export type { PolicyWrite, Stored } from "./policy/stored.ts";
@@ -28,10 +29,6 @@ export interface Shown extends Stored {
   readonly rule: PolicyName;
 }
 
-const FORMS: { readonly [name in PolicyName]?: StoredForm } = { fields: FIELDS, union: UNION, counter: COUNTER };
-
-const STORED_NAMES = ["fields", "union", "counter"] as const satisfies readonly PolicyName[];
-
 /** Undefined when the key holds nothing that has not expired. */
 export function show(policy: PolicyName, siblings: Siblings, nowMs: number): Shown | undefined {
   const latest = pick(siblings, nowMs);
@@ -41,6 +38,9 @@ export function show(policy: PolicyName, siblings: Siblings, nowMs: number): Sho
   const rule = live.map(policyOf).find((found) => found !== undefined) ?? policy;
   const merged = live.length > 1 || isStored(latest) ? FORMS[rule]?.show(live) : undefined;
   if (merged !== undefined) return { latest, contentType: "", value: Buffer.from(merged, "utf8"), rule };
+  // Values of two kinds do not merge: the latest is shown, and never as it lies there.
+  const alone = isStored(latest) ? FORMS[policyOf(latest)!]?.show([latest]) : undefined;
+  if (alone !== undefined) return { latest, contentType: "", value: Buffer.from(alone, "utf8"), rule: "latest" };
   const extreme = rule === "max" || rule === "min" ? extremeOf(rule, live) : undefined;
   const { contentType, value } = extreme ?? latest;
   return { latest, contentType, value, rule: extreme === undefined && rule !== "siblings" ? "latest" : rule };
@@ -51,9 +51,19 @@ export function takesUpAll(policy: PolicyName): boolean {
   return FORMS[policy] !== undefined;
 }
 
+/** True when this value is one of the policy's, or can become one. */
+export function canMerge(policy: PolicyName, sibling: Sibling): boolean {
+  return policyOf(sibling) === policy || FORMS[policy]?.show([sibling]) !== undefined;
+}
+
 /** What is stored for a value that a client writes and that has passed `policyProblem`. */
 export function stored(policy: PolicyName, write: PolicyWrite): Stored {
   return FORMS[policy]?.write(write) ?? write;
+}
+
+/** The same value in the policy's own form: its parts and shares keep the dot that they came by, whichever dot it is written under. */
+export function asMergeable(policy: PolicyName, sibling: Sibling): Stored {
+  return policyOf(sibling) === undefined ? (FORMS[policy]?.convert(sibling) ?? sibling) : sibling;
 }
 
 /** Why a client may not write this value under this policy; undefined when it may. */
@@ -64,15 +74,6 @@ export function policyProblem(policy: PolicyName, { contentType, value }: Stored
   const checked = contentType === "" ? validateJson(textOf({ value })) : undefined;
   const isRight = checked?.ok === true && (FORMS[policy]?.takes(checked.text) ?? isNumber(checked.text));
   return isRight ? undefined : `the merge policy of this key is ${policy}, so its value must be ${needs}`;
-}
-
-function isStored(sibling: Sibling): boolean {
-  return sibling.contentType.startsWith(CONTENT_TYPE_PREFIX);
-}
-
-function policyOf(sibling: Sibling): PolicyName | undefined {
-  if (!isStored(sibling)) return undefined;
-  return STORED_NAMES.find((name) => FORMS[name]!.contentType === sibling.contentType);
 }
 
 /** Among equals, and when one of them is no number, the latest is shown. */

@@ -59,7 +59,7 @@ export function createReadRoute({ kv }: ModernDeps): Route {
       if (value === undefined) throw new Problem("key-not-found", `${JSON.stringify(key)} is not there`);
       const about = headersOf(value);
       if (isHeld(headers["if-none-match"], value.tag)) return new Response(null, { status: 304, headers: about });
-      if (query.siblings && value.siblings > 1) return siblingsAnswer(kv, key, about);
+      if ((query.siblings || value.rule === "siblings") && value.siblings > 1) return siblingsAnswer(kv, key, about);
       const type = { "content-type": mediaTypeOf(value), "content-length": String(value.value.length) };
       return new Response(value.value as Uint8Array<ArrayBuffer>, { headers: { ...about, ...HARMLESS, ...type } });
     },

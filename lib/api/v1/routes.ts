@@ -1,7 +1,9 @@
 /** All routes under /v1, in the order in which the document lists them, and the document itself. */
 import { createBatchRoute } from "./batch.ts";
+import { createConflictsRoute } from "./conflicts.ts";
 import type { ModernDeps } from "./deps.ts";
 import { DOCS_HEADERS, renderDocs } from "./docs.ts";
+import { createIncrementRoute } from "./increment.ts";
 import { createListRoute } from "./list.ts";
 import { describeApi } from "./openapi.ts";
 import { createReadRoute } from "./read.ts";
@@ -10,7 +12,8 @@ import { createWatchRoute } from "./watch.ts";
 import { createWriteRoutes } from "./write.ts";
 
 export function createRoutes(deps: ModernDeps): readonly Route[] {
-  const routes = [createReadRoute(deps), ...createWriteRoutes(deps), createListRoute(deps), createBatchRoute(deps), createWatchRoute(deps)];
+  const routes: Route[] = [createReadRoute(deps), ...createWriteRoutes(deps), createListRoute(deps), createBatchRoute(deps)];
+  routes.push(createIncrementRoute(deps), createConflictsRoute(deps), createWatchRoute(deps));
   const document = once(() => describeApi(routes, deps.version));
   const page = (path: string, summary: string, type: string, headers: Record<string, string>, make: () => string): Route =>
     createRoute({

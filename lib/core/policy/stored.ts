@@ -35,6 +35,8 @@ export interface StoredForm {
   takes(json: string): boolean;
   /** The JSON text that these siblings show together; undefined when one of them is of another form. */
   show(siblings: Siblings): string | undefined;
+  /** A plain value as it is stored in this form; undefined when it cannot be. */
+  convert(sibling: Sibling): Stored | undefined;
   /** What is stored for a client's value, which takes up all that is held. */
   write(write: PolicyWrite): Stored;
 }
@@ -61,6 +63,10 @@ export const COUNTER: StoredForm = {
   show(siblings) {
     const total = totalOf(sharesOf(siblings) ?? NO_SHARES);
     return siblings.some((sibling) => readShares(sibling) === undefined) ? undefined : String(total ?? null);
+  },
+  convert(sibling) {
+    const shares = readShares(sibling);
+    return shares && { contentType: COUNTER_TYPE, value: bytesOf(encodeShares(shares)) };
   },
   write(write) {
     const total = totalOf(sharesOf(write.held) ?? NO_SHARES) ?? 0;
@@ -117,6 +123,10 @@ function storedParts(name: string, needs: string, form: PartsForm): StoredForm {
     show(siblings) {
       const states = siblings.map(read);
       return states.includes(undefined) ? undefined : form.write([...latestParts(joinParts(states as Parts[])).values()]);
+    },
+    convert(sibling) {
+      const parts = read(sibling);
+      return parts && { contentType, value: bytesOf(encodeParts(parts, form)) };
     },
     write(write) {
       const { dot, stamp } = write;
