@@ -14,7 +14,8 @@ import { listenForStop } from "./signals.ts";
 /** Below it each node has a folder of its own. */
 export const DATA_FOLDER = "data";
 
-const args = {
+/** Those of the console as well. */
+export const SERVE_ARGS = {
   port: { type: "string", valueHint: "8001", required: true, description: "The port to listen on." },
   peers: {
     type: "string",
@@ -72,7 +73,7 @@ export const serve = createCommand({
     "A flag may have one dash or two, and its value after = or a space. SIGTERM or Ctrl-C: takes no more writes, finishes what " +
       "is in flight, closes the data, exits with 0. Exit code 4: the storage failed or could not be opened; the last line says why.",
   ],
-  args,
+  args: SERVE_ARGS,
   conflicts: [["data", "memory"]],
   lists: ["peers", "merge"],
   examples: [
@@ -87,7 +88,7 @@ export const serve = createCommand({
   run: runNode,
 });
 
-async function runNode(values: Values<typeof args>, { exit, stdout, stderr }: Terminal): Promise<number> {
+async function runNode(values: Values<typeof SERVE_ARGS>, { exit, stdout, stderr }: Terminal): Promise<number> {
   const options = readOptions(values);
   const stop = listenForStop(() => {
     stderr.write("concord serve: stopped at once; what was acknowledged is safe\n");
@@ -112,7 +113,7 @@ async function runNode(values: Values<typeof args>, { exit, stdout, stderr }: Te
   throw new Failure(EXIT.storage, `the node has stopped: ${failure.message}`, { cause: failure });
 }
 
-function readOptions(values: Values<typeof args>): ServeOptions {
+export function readOptions(values: Values<typeof SERVE_ARGS>): ServeOptions {
   const port = readPort("port", values.port, 0);
   const { "cluster-key-file": clusterKeyFile, "token-file": tokenFile, insecure } = values;
   const hostname = readHost("host", values.host, clusterKeyFile !== undefined || insecure);
@@ -136,13 +137,13 @@ function readOptions(values: Values<typeof args>): ServeOptions {
 }
 
 /** All three or none: each says to the node who it is, or whom it believes. */
-function readTls({ "tls-cert": cert, "tls-key": key, "tls-ca": ca }: Values<typeof args>): ServeOptions["tls"] {
+function readTls({ "tls-cert": cert, "tls-key": key, "tls-ca": ca }: Values<typeof SERVE_ARGS>): ServeOptions["tls"] {
   if (cert === undefined && key === undefined && ca === undefined) return undefined;
   if (cert !== undefined && key !== undefined && ca !== undefined) return { cert, key, ca };
   throw usageFailure("--tls-cert, --tls-key and --tls-ca are given together; concord certs makes the three files");
 }
 
-function readAddress(values: Values<typeof args>, host: string, port: number): string | undefined {
+function readAddress(values: Values<typeof SERVE_ARGS>, host: string, port: number): string | undefined {
   if (values.address !== undefined) return readNodeUrl("address", values.address);
   if (isLoopback(host)) return undefined;
   if (isWildcard(host)) {

@@ -100,6 +100,44 @@ export interface KvEvent {
   readonly token: string;
 }
 
+export interface KvWhyWrite {
+  /** As it would be shown alone. */
+  readonly value: KvValue;
+  /** It has expired and is not swept yet. */
+  readonly isExpired: boolean;
+  /** Dots of what it is known to have replaced. */
+  readonly replaced: readonly string[];
+  /** For a value that merges by its parts: up to which dot of each incarnation it holds what was written. */
+  readonly seen: readonly string[] | undefined;
+}
+
+/** A value that this node lately saw replaced or deleted. */
+export interface KvWhyGone {
+  readonly dot: string;
+  readonly writer: string | undefined;
+  readonly writtenMs: number | undefined;
+  /** The writes that replaced it, or through which this node heard of that. */
+  readonly by: readonly string[];
+}
+
+export interface KvWhyHolder {
+  readonly name: string;
+  readonly address: string;
+  /** `same`: at the last comparison it held all that this node held. */
+  readonly holds: "here" | "same" | "differs" | "unknown" | "away";
+}
+
+export interface KvWhy {
+  readonly shown: KvValue | undefined;
+  /** What made the value that is shown, in a sentence. */
+  readonly because: string;
+  /** What the key holds, the latest first. */
+  readonly writes: readonly KvWhyWrite[];
+  /** The last of them first. What is older, or was before this process began, is not known any more. */
+  readonly gone: readonly KvWhyGone[];
+  readonly holders: readonly KvWhyHolder[];
+}
+
 export interface RepairSent {
   readonly peer: string;
   readonly entries: number;
@@ -143,6 +181,8 @@ export interface Kv {
   list(options: KvListOptions): KvListing;
   /** The same of the keys that hold several values, found without a look at the others. */
   conflicts(options: KvListOptions): KvListing;
+  /** Where what the key shows comes from, as far as this node knows. */
+  why(key: string): KvWhy;
   /** Hears of every change of a key that begins with `prefix`, after it is durable. Returns how to stop. */
   watch(prefix: string, listener: (event: KvEvent) => void): () => void;
   status(): NodeStatus;

@@ -265,7 +265,7 @@ export class Store {
     for (const sibling of before) {
       if (holds(siblings, sibling)) continue;
       this.#setLive(key, sibling, false);
-      if (by.length > 0) this.recentRemovals.add(sibling.dot, key, by);
+      if (by.length > 0) this.recentRemovals.add(sibling.dot, key, by, sibling);
     }
     for (const sibling of siblings) if (!holds(before, sibling)) this.#setLive(key, sibling, true);
     const record = siblings.length === 0 ? NO_RECORD : received === undefined ? encodeSiblings(siblings) : Buffer.from(received);

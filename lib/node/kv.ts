@@ -16,6 +16,7 @@ import { policyProblem } from "../core/policy.ts";
 import { decodeToken, encodeToken } from "../core/token.ts";
 import { listKeys } from "./kv-list.ts";
 import { listConflicts } from "./kv-conflicts.ts";
+import { explain, holdersOf } from "./kv-why.ts";
 import { show, showEach, type Showing } from "./kv-view.ts";
 import { Receipt } from "./receipt.ts";
 import type { Node } from "../node.ts";
@@ -85,6 +86,12 @@ export function createKv(deps: KvDeps): NodeKv {
     list: (options) => listKeys(storage, showing(), options),
 
     conflicts: (options) => listConflicts(storage, showing(), options),
+
+    why(key) {
+      const bytes = checkKey(key);
+      const about = { showing: showing(), key: bytes, siblings: read(bytes), gone: store.recentRemovals.of(bytes) };
+      return explain(about, holdersOf(deps, node.replica.membership.members()));
+    },
 
     watch(prefix, listener) {
       const watcher = { prefix: keyToBytes(prefix), listener };

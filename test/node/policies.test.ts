@@ -177,7 +177,7 @@ test("the tag and the token of a receipt are those of what the key shows then", 
   for (const operation of [put("cart:", [1]), put("cart:", [2]), add("n:", 1), add("n:", 2)]) {
     const receipt = await a.kv.write([operation]);
     const value = a.kv.get(operation.key)!;
-    t.deepEqual([receipt.tags(), receipt.tokens], [[value.tag], [value.token]]);
+    t.deepEqual([receipt.tags, receipt.tokens], [[value.tag], [value.token]]);
   }
 });
 

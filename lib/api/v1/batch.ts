@@ -90,13 +90,13 @@ export function createBatchRoute({ kv, bodies }: ModernDeps): Route {
       const receipt = await kv.write(operations, { copies: query.w }).catch((error: unknown) => {
         throw problemOf(error, (at) => `operations[${at}]`) ?? error;
       });
-        const { tags, tokens } = receipt;
-        const results = operations.map(({ key, value, touch, increment }, i) => ({
-          key,
-          changed: receipt.changed[i],
-          token: tokens[i],
-          etag:
-            receipt.changed[i] === true && (value !== undefined || touch === true || increment !== undefined) ? etagOf(tags[i]!) : undefined,
+      const { tags, tokens } = receipt;
+      const results = operations.map(({ key, value, touch, increment }, i) => ({
+        key,
+        changed: receipt.changed[i],
+        token: tokens[i],
+        etag:
+          receipt.changed[i] === true && (value !== undefined || touch === true || increment !== undefined) ? etagOf(tags[i]!) : undefined,
       }));
       return new Response(JSON.stringify({ copies: receipt.copies, results }), { headers: { "content-type": "application/json" } });
     },

@@ -9,11 +9,12 @@ import { describeApi } from "./openapi.ts";
 import { createReadRoute } from "./read.ts";
 import { createRoute, type Route } from "./route.ts";
 import { createWatchRoute } from "./watch.ts";
+import { createWhyRoute } from "./why.ts";
 import { createWriteRoutes } from "./write.ts";
 
 export function createRoutes(deps: ModernDeps): readonly Route[] {
   const routes: Route[] = [createReadRoute(deps), ...createWriteRoutes(deps), createListRoute(deps), createBatchRoute(deps)];
-  routes.push(createIncrementRoute(deps), createConflictsRoute(deps), createWatchRoute(deps));
+  routes.push(createIncrementRoute(deps), createConflictsRoute(deps), createWhyRoute(deps), createWatchRoute(deps));
   const document = once(() => describeApi(routes, deps.version));
   const page = (path: string, summary: string, type: string, headers: Record<string, string>, make: () => string): Route =>
     createRoute({
