@@ -137,7 +137,7 @@ async function readStdin({ stdin }: Terminal, value: string | undefined): Promis
   }
 }
 
-function isJson(text: string): boolean {
+export function isJson(text: string): boolean {
   try {
     JSON.parse(text);
     return true;

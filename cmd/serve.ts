@@ -7,13 +7,15 @@ import { linesOfAccess } from "./access-lines.ts";
 import { createCommand, type Terminal, type Values } from "./command.ts";
 import { EXIT, Failure, nodeFailure, usageFailure } from "./exit.ts";
 import { isLoopback } from "../lib/auth/loopback.ts";
-import { isWildcard, readHost, readId, readNodeUrl, readNodeUrls, readPort, readSeconds } from "./settings.ts";
+import { POLICY_NAMES } from "../lib/core/policy/names.ts";
+import { isWildcard, readHost, readId, readMerge, readNodeUrl, readNodeUrls, readPort, readSeconds } from "./settings.ts";
 import { listenForStop } from "./signals.ts";
 
 /** Below it each node has a folder of its own. */
 export const DATA_FOLDER = "data";
 
-const args = {
+/** Those of the console as well. */
+export const SERVE_ARGS = {
   port: { type: "string", valueHint: "8001", required: true, description: "The port to listen on." },
   peers: {
     type: "string",
@@ -30,6 +32,12 @@ const args = {
     description: `The folder for the data, made when missing. Default: ${DATA_FOLDER}/ and the id, or the port.`,
   },
   memory: { type: "boolean", description: "Keeps the data in memory: what is written here is gone when the node stops." },
+  merge: {
+    type: "string",
+    valueHint: "cart:=union,config:=fields",
+    default: "",
+    description: `How concurrent values merge, by the beginning of the key: ${POLICY_NAMES.join(", ")}. The longest beginning counts; latest where none does.`,
+  },
   host: { type: "string", valueHint: "127.0.0.1", default: "127.0.0.1", description: "The interface to listen on." },
   "cluster-key-file": {
     type: "string",
@@ -65,9 +73,9 @@ export const serve = createCommand({
     "A flag may have one dash or two, and its value after = or a space. SIGTERM or Ctrl-C: takes no more writes, finishes what " +
       "is in flight, closes the data, exits with 0. Exit code 4: the storage failed or could not be opened; the last line says why.",
   ],
-  args,
+  args: SERVE_ARGS,
   conflicts: [["data", "memory"]],
-  lists: ["peers"],
+  lists: ["peers", "merge"],
   examples: [
     ["concord serve --port=8001 --peers=http://localhost:8002,http://localhost:8003", "one of three nodes"],
     ["concord serve --port=8001 --peers= --memory", "a node alone, for a try"],
@@ -80,7 +88,7 @@ export const serve = createCommand({
   run: runNode,
 });
 
-async function runNode(values: Values<typeof args>, { exit, stdout, stderr }: Terminal): Promise<number> {
+async function runNode(values: Values<typeof SERVE_ARGS>, { exit, stdout, stderr }: Terminal): Promise<number> {
   const options = readOptions(values);
   const stop = listenForStop(() => {
     stderr.write("concord serve: stopped at once; what was acknowledged is safe\n");
@@ -105,7 +113,7 @@ async function runNode(values: Values<typeof args>, { exit, stdout, stderr }: Te
   throw new Failure(EXIT.storage, `the node has stopped: ${failure.message}`, { cause: failure });
 }
 
-function readOptions(values: Values<typeof args>): ServeOptions {
+export function readOptions(values: Values<typeof SERVE_ARGS>): ServeOptions {
   const port = readPort("port", values.port, 0);
   const { "cluster-key-file": clusterKeyFile, "token-file": tokenFile, insecure } = values;
   const hostname = readHost("host", values.host, clusterKeyFile !== undefined || insecure);
@@ -124,17 +132,18 @@ function readOptions(values: Values<typeof args>): ServeOptions {
     tokenFile,
     tls,
     insecure,
+    merge: readMerge("merge", values.merge),
   };
 }
 
 /** All three or none: each says to the node who it is, or whom it believes. */
-function readTls({ "tls-cert": cert, "tls-key": key, "tls-ca": ca }: Values<typeof args>): ServeOptions["tls"] {
+function readTls({ "tls-cert": cert, "tls-key": key, "tls-ca": ca }: Values<typeof SERVE_ARGS>): ServeOptions["tls"] {
   if (cert === undefined && key === undefined && ca === undefined) return undefined;
   if (cert !== undefined && key !== undefined && ca !== undefined) return { cert, key, ca };
   throw usageFailure("--tls-cert, --tls-key and --tls-ca are given together; concord certs makes the three files");
 }
 
-function readAddress(values: Values<typeof args>, host: string, port: number): string | undefined {
+function readAddress(values: Values<typeof SERVE_ARGS>, host: string, port: number): string | undefined {
   if (values.address !== undefined) return readNodeUrl("address", values.address);
   if (isLoopback(host)) return undefined;
   if (isWildcard(host)) {

@@ -3,6 +3,7 @@
  */
 import { isIP } from "node:net";
 import { isLoopback } from "../lib/auth/loopback.ts";
+import { parsePolicyRule, type PolicyRule } from "../lib/core/policy/names.ts";
 import { EXIT, Failure, usageFailure } from "./exit.ts";
 
 const PORT_MAX = 65_535;
@@ -47,6 +48,18 @@ export function readNodeUrl(flag: string, text: string): string {
 export function readNodeUrls(flag: string, text: string): string[] {
   const parts = text.split(",").map((part) => part.trim());
   return [...new Set(parts.filter((part) => part !== "").map((part) => readNodeUrl(flag, part)))];
+}
+
+/** Merge policies, with commas between them: PREFIX=POLICY. */
+export function readMerge(flag: string, text: string): PolicyRule[] {
+  const parts = text.split(",").map((part) => part.trim());
+  return parts
+    .filter((part) => part !== "")
+    .map((part) => {
+      const rule = parsePolicyRule(part);
+      if (typeof rule === "string") throw usageFailure(`--${flag}: ${rule}`);
+      return rule;
+    });
 }
 
 /** A name that can also be the name of a folder. */

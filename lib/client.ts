@@ -60,6 +60,8 @@ export interface Client {
    * being opened is thrown, and what the node refuses for good.
    */
   watch(options: { readonly prefix?: string; readonly onBreak?: (why: ConcordError) => void }): AsyncIterable<WatchEvent>;
+  /** A request of the API under /v1, and its answer's text, whatever its status is up to 399, or 404. */
+  request(method: string, path: string, body?: string, headers?: Record<string, string>): Promise<Answer>;
   status(): Promise<NodeReport>;
   /** Equal on all nodes that hold the same data. */
   hash(): Promise<string>;
@@ -81,8 +83,8 @@ export function createClient({ node, token, ca, timeoutMs = TIMEOUT_MS }: Client
   const send = (method: string, path: string, body?: string, headers?: Record<string, string>): Promise<IncomingMessage> =>
     open({ base, agent, token, timeoutMs, method, path, body, headers });
 
-  const ask = async (method: string, path: string, body?: string): Promise<Answer> => {
-    const response = await send(method, path, body);
+  const ask = async (method: string, path: string, body?: string, headers?: Record<string, string>): Promise<Answer> => {
+    const response = await send(method, path, body, headers);
     return { status: response.statusCode ?? 0, text: await readText(response, base) };
   };
   const askFine = async (method: string, path: string, body?: string): Promise<string> => {
@@ -134,6 +136,11 @@ export function createClient({ node, token, ca, timeoutMs = TIMEOUT_MS }: Client
           throw refusalOf(base, { status: response.statusCode ?? 0, text: await readText(response, base) });
         },
       }),
+    async request(method, path, body, headers) {
+      const answer = await ask(method, path, body, headers);
+      if (answer.status >= 400 && answer.status !== 404) throw refusalOf(base, answer);
+      return answer;
+    },
     status: async () => parseJson(base, await askFine("GET", "/status")) as unknown as NodeReport,
     async hash() {
       const { hash } = parseJson(base, await askFine("GET", "/store/hash")) as { readonly hash?: unknown };
@@ -218,7 +225,7 @@ async function readText(response: IncomingMessage, base: URL): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-function encodeKey(key: string): string {
+export function encodeKey(key: string): string {
   if (/\p{Surrogate}/u.test(key)) throw new ConcordError("invalid", "the key holds half of a surrogate pair");
   return encodeURIComponent(key);
 }

@@ -15,6 +15,7 @@ import { ConcordError } from "./core/errors.ts";
 import type { Kv } from "./core/kv.ts";
 import type { ReplicaEvent } from "./core/output.ts";
 import type { Clock, Log, Random, Storage } from "./core/ports.ts";
+import { Policies } from "./core/policy/names.ts";
 import { RECENT_DELETIONS_MAX } from "./core/recent-deletions.ts";
 import { openStore } from "./core/store-open.ts";
 import type { Store } from "./core/store.ts";
@@ -36,6 +37,7 @@ import { createBasePeers, type BasePeers } from "./transport/base-peer.ts";
 import { createHttpTransport, type HttpTransport } from "./transport/http.ts";
 
 export type { Kv, KvEvent, KvListing, KvOperation, KvReceipt, KvValue, NodeStatus } from "./core/kv.ts";
+export { parsePolicyRule, type PolicyRule } from "./core/policy/names.ts";
 export type { Log, LogLevel } from "./core/ports.ts";
 export type { LogOptions } from "./runtime/log.ts";
 export type { ServeOptions } from "./serve/options.ts";
@@ -83,7 +85,9 @@ export async function startNode(options: ServeOptions): Promise<RunningNode> {
     const log = isLog(options.log) ? options.log : createLog(name, options.log);
     const parts = { name, address, peers, log, access, server, clock: createSystemClock(), random: createSystemRandom() };
     storage = options.storage ?? (options.folder === undefined ? createMemoryStorage() : await openLmdbStorage({ folder: options.folder }));
-    const storeOptions = { name, digestKey: DEFAULT_DIGEST_KEY, random: parts.random, recentDeletionsMax: RECENT_DELETIONS_MAX };
+    const policies = new Policies(options.merge);
+    const { random } = parts;
+    const storeOptions = { name, digestKey: DEFAULT_DIGEST_KEY, random, recentDeletionsMax: RECENT_DELETIONS_MAX, policies };
     const { store, rebuilt } = await openStore(storage, storeOptions);
     if (rebuilt !== undefined) log.write("warn", `the store was rebuilt from its entries: ${rebuilt}`);
     return compose({ ...parts, storage, store }, options);

@@ -8,7 +8,7 @@ import { decodeSiblings } from "./codec.ts";
 import { contentHash } from "./digest.ts";
 import { formatDot } from "./dot.ts";
 import type { Sibling } from "./entry.ts";
-import { after, ENTRY, entryAt, indexAt, keyFromBytes, type EntryKey } from "./layout.ts";
+import { after, ENTRY, entryAt, indexAt, keyFromBytes, SEVERAL, severalAt, type EntryKey } from "./layout.ts";
 import type { Store } from "./store.ts";
 import { Tally } from "./tally.ts";
 
@@ -24,6 +24,8 @@ export class Audit {
   #next = ENTRY;
   #keyCount = 0;
   #problem: string | undefined;
+  /** Said when nothing worse is found. */
+  #severalProblem: string | undefined;
   readonly #stopListening: () => void;
 
   constructor(store: Store) {
@@ -50,16 +52,28 @@ export class Audit {
   }
 
   step(): AuditStep {
-    const page = this.#store.reader.range(this.#next, after(ENTRY), PAGE_ROWS);
+    const from = this.#next;
+    const page = this.#store.reader.range(from, after(ENTRY), PAGE_ROWS);
+    const several: EntryKey[] = [];
     for (const row of page.rows) {
       const key = row.key.slice(ENTRY.length);
-      for (const sibling of decodeSiblings(row.value)) this.#visit(key, sibling);
+      const siblings = decodeSiblings(row.value);
+      for (const sibling of siblings) this.#visit(key, sibling);
+      if (siblings.length > 1) several.push(key);
       this.#next = row.key + "\0";
     }
     this.#keyCount += page.rows.length;
+    this.#checkSeveral(several, from.slice(ENTRY.length), page.more ? this.#next.slice(ENTRY.length) : undefined);
     if (page.more && this.#problem === undefined) return { done: false };
     this.stop();
-    return { done: true, problem: this.#problem ?? this.#tally.difference(this.#store.tally) };
+    return { done: true, problem: this.#problem ?? this.#tally.difference(this.#store.tally) ?? this.#severalProblem };
+  }
+
+  /** The rows of keys with several siblings, from one key to before another one or to the end, are those of these keys. */
+  #checkSeveral(keys: readonly EntryKey[], from: EntryKey, to: EntryKey | undefined): void {
+    const rows = this.#store.reader.range(severalAt(from), to === undefined ? after(SEVERAL) : severalAt(to), keys.length + 1).rows;
+    if (rows.length === keys.length && rows.every((row, i) => row.key === severalAt(keys[i]!))) return;
+    this.#severalProblem ??= "the list of keys with several siblings is not that of the entries";
   }
 
   #visit(key: EntryKey, sibling: Sibling): void {

@@ -11,6 +11,10 @@ export interface LocalWrite {
   readonly expiresAtMs: number;
   /** What the writer had seen (from its token); without, what this replica holds now. */
   readonly observed?: readonly Dot[] | undefined;
+  /** In place of the value: what is held, and this much more. */
+  readonly increment?: number | undefined;
+  /** The value is one that the store holds, and stays as it is whatever the key's policy. */
+  readonly isStored?: boolean;
 }
 
 /** What a change did: what peers must hear, and what watchers may see. */

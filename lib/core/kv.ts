@@ -6,6 +6,7 @@
  */
 import type { Condition } from "./condition.ts";
 import type { RepairReceipt } from "./output.ts";
+import type { PolicyName } from "./policy/names.ts";
 import type { MemberView } from "./status.ts";
 
 export interface KvValue {
@@ -18,8 +19,10 @@ export interface KvValue {
   readonly tag: string;
   /** The write that this value came by: the incarnation of the node that took it, and its counter. */
   readonly dot: string;
-  /** Live values of the key that have not expired; over 1 means that writes did not know of each other. */
+  /** Different values of the key that have not expired; over 1 means that writes did not know of each other. */
   readonly siblings: number;
+  /** By which merge policy this value was made of them, or chosen; `latest` also where there was nothing to decide. */
+  readonly rule: PolicyName;
   /** 0 when it never expires. */
   readonly expiresAtMs: number;
   /** The name of the node that took the write. */
@@ -42,6 +45,8 @@ export interface KvOperation {
   readonly ttlMs?: number | undefined;
   /** Instead of a value or a deletion: what the key holds stays, and expires after `ttlMs`, or never without. */
   readonly touch?: boolean | undefined;
+  /** Instead of all of these: this much is added to the number that the key holds, or to nothing, as increments at other nodes are. */
+  readonly increment?: number | undefined;
   /** When it is not met, none of the operations is carried out: `condition-failed`. */
   readonly condition?: Condition | undefined;
 }
@@ -95,6 +100,44 @@ export interface KvEvent {
   readonly token: string;
 }
 
+export interface KvWhyWrite {
+  /** As it would be shown alone. */
+  readonly value: KvValue;
+  /** It has expired and is not swept yet. */
+  readonly isExpired: boolean;
+  /** Dots of what it is known to have replaced. */
+  readonly replaced: readonly string[];
+  /** For a value that merges by its parts: up to which dot of each incarnation it holds what was written. */
+  readonly seen: readonly string[] | undefined;
+}
+
+/** A value that this node lately saw replaced or deleted. */
+export interface KvWhyGone {
+  readonly dot: string;
+  readonly writer: string | undefined;
+  readonly writtenMs: number | undefined;
+  /** The writes that replaced it, or through which this node heard of that. */
+  readonly by: readonly string[];
+}
+
+export interface KvWhyHolder {
+  readonly name: string;
+  readonly address: string;
+  /** `same`: at the last comparison it held all that this node held. */
+  readonly holds: "here" | "same" | "differs" | "unknown" | "away";
+}
+
+export interface KvWhy {
+  readonly shown: KvValue | undefined;
+  /** What made the value that is shown, in a sentence. */
+  readonly because: string;
+  /** What the key holds, the latest first. */
+  readonly writes: readonly KvWhyWrite[];
+  /** The last of them first. What is older, or was before this process began, is not known any more. */
+  readonly gone: readonly KvWhyGone[];
+  readonly holders: readonly KvWhyHolder[];
+}
+
 export interface RepairSent {
   readonly peer: string;
   readonly entries: number;
@@ -125,7 +168,7 @@ export interface NodeStatus {
 export interface Kv {
   /** Undefined when the key is not there or has expired. Throws `invalid` for a key of the wrong length, `damaged`. */
   get(key: string): KvValue | undefined;
-  /** All values of the key that have not expired, the one that `get` shows first. */
+  /** All values of the key that have not expired, equal ones once and each alone, the one that `get` shows first. */
   siblings(key: string): readonly KvValue[];
   /**
    * Asks other nodes as well, and resolves with how many were read when what they hold of the key is merged here and durable: `get` shows it
@@ -136,6 +179,10 @@ export interface Kv {
   write(operations: readonly KvOperation[], options?: KvWriteOptions): Promise<KvReceipt>;
   /** Keys in byte order: those that begin with `prefix` and come after `after`, `limit` of them at most. */
   list(options: KvListOptions): KvListing;
+  /** The same of the keys that hold several values, found without a look at the others. */
+  conflicts(options: KvListOptions): KvListing;
+  /** Where what the key shows comes from, as far as this node knows. */
+  why(key: string): KvWhy;
   /** Hears of every change of a key that begins with `prefix`, after it is durable. Returns how to stop. */
   watch(prefix: string, listener: (event: KvEvent) => void): () => void;
   status(): NodeStatus;

@@ -6,6 +6,7 @@
  *   e <key>                the siblings of one key
  *   i <dot>                → the key that holds this live dot, in dot order: what a delta walks
  *   x <ms> <dot>           → the key whose sibling expires then, in time order: what the sweep walks
+ *   s <key>                → the key, which holds more than one sibling: what a list of conflicts walks
  *
  * Everything but `e` can be computed from `e`, and is when the two disagree (store-open.ts).
  */
@@ -20,6 +21,7 @@ export const CONTEXT = "c";
 export const ENTRY = "e";
 export const INDEX = "i";
 export const EXPIRY = "x";
+export const SEVERAL = "s";
 
 /** The first key after all keys with this prefix; prefixes end in a character under 255. */
 export function after(prefix: string): StorageKey {
@@ -41,6 +43,10 @@ export function entryAt(key: EntryKey): StorageKey {
 
 let lastKey: EntryKey = "";
 let lastAt: StorageKey = ENTRY;
+
+export function severalAt(key: EntryKey): StorageKey {
+  return SEVERAL + key;
+}
 
 export function indexAt(incarnation: Incarnation, counter: number): StorageKey {
   return INDEX + dotKey(incarnation, counter);

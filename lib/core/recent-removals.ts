@@ -7,16 +7,24 @@
 import type { Context } from "./context.ts";
 import type { Dot } from "./dot.ts";
 import type { EntryKey } from "./layout.ts";
+import type { Stamp } from "./time.ts";
 import { Ring } from "./ring.ts";
 
 /** Some 3 MB. With more removals than this while a peer is away, that peer has to repair first. */
 export const RECENT_REMOVALS_MAX = 16_384;
 
-interface Removal {
+/** Who wrote what was removed, and when by that node's clock: for people who ask why (Kv.why). */
+export interface Written {
+  readonly writer: string;
+  readonly stamp: Stamp;
+}
+
+export interface Removal {
   readonly dot: Dot;
   readonly key: EntryKey;
   /** The write, or the dots of the entry through which it was heard of. */
   readonly by: readonly Dot[];
+  readonly written: Written | undefined;
 }
 
 export class RecentRemovals {
@@ -30,8 +38,14 @@ export class RecentRemovals {
     return this.#removals.size;
   }
 
-  add(dot: Dot, key: EntryKey, by: readonly Dot[]): void {
-    this.#removals.add({ dot, key, by });
+  add(dot: Dot, key: EntryKey, by: readonly Dot[], written?: Written): void {
+    // Not the sibling itself, which would keep its value in memory.
+    this.#removals.add({ dot, key, by, written: written && { writer: written.writer, stamp: written.stamp } });
+  }
+
+  /** What is remembered of one key, oldest first. It looks at all of them. */
+  of(wanted: EntryKey): Removal[] {
+    return [...this.#removals].filter(({ key }) => key === wanted);
   }
 
   /** The keys of which something was removed. */

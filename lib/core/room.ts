@@ -10,6 +10,15 @@ export const SIBLINGS_WRITE_MAX = 100;
 /** Bytes of values that one key's siblings may hold together by local writes, so that a key always fits a frame. */
 export const ENTRY_BYTES_MAX = 8 * 1024 * 1024;
 
+/** Throws `too-large` when a policy that merges has no room to put a value together with what is held. */
+export function checkMergingRoom(held: Siblings, value: Uint8Array, alongside: readonly Uint8Array[]): void {
+  const values = [...held.map((sibling) => sibling.value), ...alongside];
+  const bytes = values.reduce((sum, { length }) => sum + length, value.length);
+  if (bytes <= ENTRY_BYTES_MAX) return;
+  const message = `what the key holds and the value take ${bytes} bytes together; ${ENTRY_BYTES_MAX} are the most (delete the key to begin anew)`;
+  throw new ConcordError("too-large", message);
+}
+
 /** The same for what several nodes wrote apart: a record of this size still fits a frame, with its context, and a row of the storage. */
 export const MERGED_BYTES_MAX = 12 * 1024 * 1024;
 

@@ -16,7 +16,7 @@ import { contentHash, shortHash } from "./digest.ts";
 import { sweepAt } from "./expiry.ts";
 import type { Sibling, Siblings } from "./entry.ts";
 import { ConcordError } from "./errors.ts";
-import { after, CONTEXT, contextAt, ENTRY, EXPIRY, INDEX, indexAt, META } from "./layout.ts";
+import { after, CONTEXT, contextAt, ENTRY, EXPIRY, INDEX, indexAt, META, SEVERAL, severalAt } from "./layout.ts";
 import { decodeMeta, encodeMeta, metaOf, type Meta } from "./meta.ts";
 import type { Storage, StorageChange, StorageKey } from "./ports.ts";
 import { Store, type StoreOptions } from "./store.ts";
@@ -72,7 +72,7 @@ function load(storage: Storage, options: StoreOptions): Loaded {
 async function rebuild(storage: Storage, options: StoreOptions): Promise<void> {
   const known = recordedMeta(storage);
   await storage.write([{ key: META, value: undefined }]);
-  for (const prefix of [CONTEXT, INDEX, EXPIRY]) await clear(storage, prefix);
+  for (const prefix of [CONTEXT, INDEX, EXPIRY, SEVERAL]) await clear(storage, prefix);
   const sameKey = known?.keyFingerprint === shortHash(options.digestKey, EMPTY);
   const sums: Sums = { tally: new Tally(options.digestKey), context: new Context(), stamp: known?.stamp ?? STAMP_ZERO };
   let batch: StorageChange[] = [];
@@ -107,6 +107,7 @@ function recount(options: StoreOptions, at: StorageKey, siblings: Siblings, sums
   if (siblings.length === 0) return [{ key: at, value: undefined }];
   const key = Buffer.from(at.slice(ENTRY.length), "latin1");
   const rows: StorageChange[] = [{ key: at, value: encodeSiblings(siblings) }];
+  if (siblings.length > 1) rows.push({ key: severalAt(key.toString("latin1")), value: key });
   for (const sibling of siblings) {
     sums.tally.add(sibling);
     sums.context.add(sibling.dot);

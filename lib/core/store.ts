@@ -11,34 +11,30 @@ import { ByteWriter, decodeSiblings, encodeSiblings, writeRanges } from "./codec
 import type { Change, DotListener, LocalWrite, MergeOutcome } from "./change.ts";
 import type { Context } from "./context.ts";
 import { hashOfContext } from "./context-record.ts";
+import { contentOf, replacedBy, type Landing } from "./local-write.ts";
 import { checkMerge } from "./merge-check.ts";
-import { checkRoom } from "./room.ts";
+import { Policies } from "./policy/names.ts";
 import { sweepAt } from "./expiry.ts";
-import { contentHash, type Digest, type DigestKey } from "./digest.ts";
+import { contentHash, type Digest } from "./digest.ts";
 import { dotOfKey, type Dot, type Incarnation } from "./dot.ts";
 import { DotSource } from "./dot-source.ts";
 import { dotsOf, holds, merge, NO_SIBLINGS, remove, sameSiblings, write, type Sibling, type Siblings } from "./entry.ts";
-import { contextAt, dotAtEnd, entryAt, EXPIRY, expiryAfter, indexAt, keyOfRow, META, type EntryKey } from "./layout.ts";
+import { contextAt, dotAtEnd, entryAt, EXPIRY, expiryAfter, indexAt, keyOfRow, META, severalAt, type EntryKey } from "./layout.ts";
 import type { Summary, WireEntry } from "./message.ts";
 import { encodeMeta, metaOf, type Meta } from "./meta.ts";
 import { Overlay } from "./overlay.ts";
 import { RecentDeletions } from "./recent-deletions.ts";
 import { RECENT_REMOVALS_MAX, RecentRemovals } from "./recent-removals.ts";
-import type { Random, StorageChange, StorageReader } from "./ports.ts";
+import type { StorageChange, StorageReader } from "./ports.ts";
+import type { StoreOptions } from "./store-options.ts";
 import { Tally, type Totals } from "./tally.ts";
 import { followStamp, isFarAhead, nextStamp, STAMP_ZERO, type Stamp } from "./time.ts";
 
-export interface StoreOptions {
-  /** This node's name: written into its siblings as the tie-break. */
-  readonly name: string;
-  readonly digestKey: DigestKey;
-  readonly random: Random;
-  /** Deletions remembered by key, so that a short outage is repaired by naming them. */
-  readonly recentDeletionsMax: number;
-}
+export type { StoreOptions } from "./store-options.ts";
 
 export class Store {
   readonly options: StoreOptions;
+  readonly policies: Policies;
   // Views for everybody else: only the store changes these three.
   readonly context: Context;
   /** Digests and counts of the live siblings; expired ones count until they are swept. */
@@ -61,6 +57,7 @@ export class Store {
   /** Made by openStore (store-open.ts), which sees to it that the parts agree. */
   constructor(storage: StorageReader, options: StoreOptions, meta: Meta | undefined, context: Context) {
     this.options = options;
+    this.policies = options.policies ?? new Policies();
     this.#overlay = new Overlay(storage);
     this.context = context;
     this.#dots = new DotSource(options.random);
@@ -124,17 +121,19 @@ export class Store {
     return { key, record: this.#overlay.get(entryAt(key)) ?? NO_RECORD, gone };
   }
 
-  /** Throws `too-large` when the key cannot take this write. `alongside`: what the same request adds to it before. */
-  checkPut(key: EntryKey, input: LocalWrite, alongside: readonly Uint8Array[] = []): void {
-    checkRoom(input.observed === undefined ? NO_SIBLINGS : remove(this.read(key), input.observed), input.value, alongside);
+  /** A write and what it meets, to be judged before it is carried out (local-write.ts). */
+  landing(key: EntryKey, input: LocalWrite, nowMs: number): Landing {
+    return { policies: this.policies, key, before: this.read(key), input, nowMs };
   }
 
   put(key: EntryKey, input: LocalWrite, nowMs: number): Change {
-    const before = this.read(key);
-    const observed = input.observed ?? dotsOf(before);
-    const digest = contentHash(this.options.digestKey, key, input.contentType, input.value);
-    const { contentType, value, expiresAtMs } = input;
+    const landing = this.landing(key, input, nowMs);
+    const { before } = landing;
+    const observed = replacedBy(landing);
     const dot = this.#issueDot(observed, nowMs);
+    const { contentType, value } = contentOf(landing, dot, this.#stamp);
+    const digest = contentHash(this.options.digestKey, key, contentType, value);
+    const { expiresAtMs } = input;
     const sibling: Sibling = { dot, stamp: this.#stamp, expiresAtMs, writer: this.options.name, contentType, value, digest };
     const siblings = write(before, observed, sibling);
     const record = this.#apply(key, before, siblings, [dot]);
@@ -271,11 +270,12 @@ export class Store {
     for (const sibling of before) {
       if (holds(siblings, sibling)) continue;
       this.#setLive(key, sibling, false);
-      if (by.length > 0) this.recentRemovals.add(sibling.dot, key, by);
+      if (by.length > 0) this.recentRemovals.add(sibling.dot, key, by, sibling);
     }
     for (const sibling of siblings) if (!holds(before, sibling)) this.#setLive(key, sibling, true);
     const record = siblings.length === 0 ? NO_RECORD : (received ?? encodeSiblings(siblings));
     this.#overlay.set(entryAt(key), siblings.length === 0 ? undefined : record);
+    if (siblings.length > 1 !== before.length > 1) this.#overlay.set(severalAt(key), siblings.length > 1 ? bytesOfChars(key) : undefined);
     this.tally.keyCount += Math.sign(siblings.length) - Math.sign(before.length);
     this.#touch();
     return record;

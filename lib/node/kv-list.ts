@@ -3,11 +3,10 @@
  * storage, and a page of large ones never holds many more of them than it may.
  */
 import { decodeSiblings } from "../core/codec.ts";
-import type { DigestKey } from "../core/digest.ts";
 import type { KvListing, KvListOptions, KvValue } from "../core/kv.ts";
 import { after, ENTRY, keyFromBytes, keyToBytes } from "../core/layout.ts";
 import type { Storage } from "../core/ports.ts";
-import { show } from "./kv-view.ts";
+import { show, type Showing } from "./kv-view.ts";
 
 /** Keys that one page of a listing holds at most. */
 export const LIST_MAX = 10_000;
@@ -15,13 +14,7 @@ export const LIST_MAX = 10_000;
 /** The first look of a page that is limited in bytes: with values of the largest size, all that memory should hold. */
 const FIRST_ROWS = 16;
 
-export interface ListDeps {
-  readonly storage: Storage;
-  readonly digestKey: DigestKey;
-  readonly nowMs: number;
-}
-
-export function listKeys({ storage, digestKey, nowMs }: ListDeps, options: KvListOptions): KvListing {
+export function listKeys(storage: Storage, showing: Showing, options: KvListOptions): KvListing {
   const { prefix = "", after: cursor, bytesMax = Infinity } = options;
   const start = ENTRY + keyToBytes(prefix);
   const end = endOf(start);
@@ -35,7 +28,7 @@ export function listKeys({ storage, digestKey, nowMs }: ListDeps, options: KvLis
     for (let i = 0; i < rows.length; i++) {
       const row = rows[i]!;
       const key = row.key.slice(ENTRY.length);
-      const value = show(digestKey, key, decodeSiblings(row.value), nowMs);
+      const value = show(showing, key, decodeSiblings(row.value));
       if (value !== undefined) entries.push({ key: keyFromBytes(key), value });
       rowsLeft--;
       bytesLeft -= row.value.length + key.length;
@@ -50,6 +43,6 @@ export function listKeys({ storage, digestKey, nowMs }: ListDeps, options: KvLis
 }
 
 /** The first storage key after all that begin with this one. */
-function endOf(start: string): string {
+export function endOf(start: string): string {
   return after(start.replace(/\xff+$/, ""));
 }

@@ -4,16 +4,20 @@
  */
 import { decodeSiblings, KEY_BYTES_MAX, NAME_BYTES_MAX } from "../core/codec.ts";
 import { storeHash } from "../core/digest.ts";
-import { dotsOf, isExpired, NO_SIBLINGS, pick, type Siblings } from "../core/entry.ts";
+import { dotsOf, isExpired, NO_SIBLINGS, type Siblings } from "../core/entry.ts";
 import { ConcordError } from "../core/errors.ts";
 import { validateJson } from "../core/json.ts";
+import type { LocalWrite } from "../core/change.ts";
 import type { Kv, KvEvent, KvOperation, KvReceipt, NodeStatus } from "../core/kv.ts";
 import { entryAt, keyFromBytes, keyToBytes, type EntryKey } from "../core/layout.ts";
 import type { RepairReceipt, ReplicaEvent } from "../core/output.ts";
 import type { Clock, Storage } from "../core/ports.ts";
+import { policyProblem } from "../core/policy.ts";
 import { decodeToken, encodeToken } from "../core/token.ts";
 import { listKeys } from "./kv-list.ts";
-import { KvView, show } from "./kv-view.ts";
+import { listConflicts } from "./kv-conflicts.ts";
+import { explain, holdersOf } from "./kv-why.ts";
+import { show, showEach, type Showing } from "./kv-view.ts";
 import { Receipt } from "./receipt.ts";
 import type { Node } from "../node.ts";
 import { addAnswer, worthierRepair, type Answered } from "./repairs.ts";
@@ -38,6 +42,7 @@ export interface NodeKv extends Kv {
 export function createKv(deps: KvDeps): NodeKv {
   const { node, storage, clock } = deps;
   const store = node.replica.store;
+  const { policies } = store;
   const { digestKey } = store.options;
   const watchers = new Set<{ readonly prefix: string; readonly listener: (event: KvEvent) => void }>();
   let lastRepair: RepairReceipt | undefined;
@@ -48,20 +53,17 @@ export function createKv(deps: KvDeps): NodeKv {
     return record === undefined ? NO_SIBLINGS : decodeSiblings(record);
   };
 
+  const showing = (): Showing => ({ digestKey, policies, nowMs: clock.now().wallMs });
+
   return {
     get(key) {
       const bytes = checkKey(key);
-      return show(digestKey, bytes, read(bytes), clock.now().wallMs);
+      return show(showing(), bytes, read(bytes));
     },
 
     siblings(key) {
       const bytes = checkKey(key);
-      const nowMs = clock.now().wallMs;
-      const siblings = read(bytes);
-      const first = pick(siblings, nowMs);
-      if (first === undefined) return [];
-      const others = siblings.filter((sibling) => sibling !== first && !isExpired(sibling, nowMs));
-      return [first, ...others].map((sibling) => new KvView(digestKey, bytes, siblings, sibling, nowMs));
+      return showEach(showing(), bytes, read(bytes));
     },
 
     async refresh(key, { copies, token }) {
@@ -74,14 +76,22 @@ export function createKv(deps: KvDeps): NodeKv {
 
     async write(operations, options = {}): Promise<KvReceipt> {
       const { wallMs } = clock.now();
-      const translated = operations.map((operation) => translate(operation, wallMs));
+      const translated = operations.map((operation, at) => translate(operation, at, wallMs));
       const result = await node.write(translated, options.copies ?? 1, options.local);
       if (!result.ok) throw result.error;
       const keys = translated.map(({ key }) => key);
       return new Receipt(digestKey, keys, result.dots, result.copies);
     },
 
-    list: (options) => listKeys({ storage, digestKey, nowMs: clock.now().wallMs }, options),
+    list: (options) => listKeys(storage, showing(), options),
+
+    conflicts: (options) => listConflicts(storage, showing(), options),
+
+    why(key) {
+      const bytes = checkKey(key);
+      const about = { showing: showing(), key: bytes, siblings: read(bytes), gone: store.recentRemovals.of(bytes) };
+      return explain(about, holdersOf(deps, node.replica.membership.members()));
+    },
 
     watch(prefix, listener) {
       const watcher = { prefix: keyToBytes(prefix), listener };
@@ -113,7 +123,7 @@ export function createKv(deps: KvDeps): NodeKv {
       if (watchers.size === 0) return;
       if (siblings.length === 0 && before.length === 0) return;
       const nowMs = clock.now().wallMs;
-      const value = show(digestKey, key, siblings, nowMs);
+      const value = show({ digestKey, policies, nowMs }, key, siblings);
       // What came, had expired on its way, and replaced nothing, was never there for anybody.
       if (value === undefined && before.length === 0) return;
       const kind = value !== undefined ? "put" : hasExpired(before, siblings, nowMs) ? "expire" : "delete";
@@ -128,17 +138,22 @@ export function createKv(deps: KvDeps): NodeKv {
     },
   };
 
-  function translate(operation: KvOperation, nowMs: number): Operation {
+  function translate(operation: KvOperation, at: number, nowMs: number): Operation {
     const key = checkKey(operation.key);
     const seen = operation.beside === true ? [] : undefined;
     const observed = operation.token === undefined ? seen : decodeToken(digestKey, key, operation.token);
     const { condition } = operation;
     if (operation.touch === true) return { key, write: undefined, touch: { expiresAtMs: expiryOf(operation.ttlMs, nowMs) }, condition };
+    if (operation.increment !== undefined) return { key, write: incrementOf(operation, nowMs), condition };
     if (operation.value === undefined) return { key, write: undefined, observed, condition };
     const contentType = operation.contentType ?? "";
     if (contentType === "" && operation.validated !== true) checkJson(operation.value);
     if (Buffer.byteLength(contentType) > NAME_BYTES_MAX)
       throw new ConcordError("invalid", `a content type has ${NAME_BYTES_MAX} bytes at most`);
+    // What a peer of the base protocol holds is taken as it is; a client is told.
+    const policy = operation.beside === true ? "latest" : policies.of(key);
+    const problem = policyProblem(policy, { contentType, value: operation.value });
+    if (problem !== undefined) throw new ConcordError("invalid", problem, { operation: at });
     return { key, write: { contentType, value: operation.value, expiresAtMs: expiryOf(operation.ttlMs, nowMs), observed }, condition };
   }
 }
@@ -150,6 +165,14 @@ export function checkKey(key: string): EntryKey {
   if (bytes.length > KEY_BYTES_MAX) throw new ConcordError("too-large", `the key has ${bytes.length} bytes; ${KEY_BYTES_MAX} are the most`);
   return bytes;
 }
+
+/** Throws `invalid`. */
+function incrementOf({ increment, ttlMs }: KvOperation, nowMs: number): LocalWrite {
+  if (!Number.isSafeInteger(increment)) throw new ConcordError("invalid", "what is added is a whole number, of 2^53 - 1 at most");
+  return { contentType: "", value: NO_BYTES, expiresAtMs: expiryOf(ttlMs, nowMs), increment };
+}
+
+const NO_BYTES = new Uint8Array(0);
 
 function expiryOf(ttlMs: number | undefined, nowMs: number): number {
   if (ttlMs === undefined) return 0;

@@ -10,6 +10,8 @@ import type { Dot } from "../core/dot.ts";
 import { byPick, isExpired, type Siblings } from "../core/entry.ts";
 import { ConcordError } from "../core/errors.ts";
 import type { EntryKey } from "../core/layout.ts";
+import { checkWrite, pilesUp } from "../core/local-write.ts";
+import { asMergeable } from "../core/policy.ts";
 import { SIBLINGS_WRITE_MAX } from "../core/room.ts";
 import type { Store } from "../core/store.ts";
 import type { Operation } from "./input.ts";
@@ -35,9 +37,12 @@ export function refusalOf(store: Store, operations: readonly Operation[], nowMs:
         throw new ConcordError("condition-failed", unmetText(condition), { operation: at });
       if (touch !== undefined) checkTouch(valuesOf(store.read(key), nowMs));
       if (write === undefined) continue;
-      const alongside = write.observed === undefined ? [] : (added?.get(key) ?? []);
-      store.checkPut(key, write, alongside);
-      if (write.observed !== undefined) (added ??= new Map<EntryKey, Uint8Array[]>()).set(key, [...alongside, write.value]);
+      const landing = store.landing(key, write, nowMs);
+      const isPiled = pilesUp(landing);
+      const alongside = isPiled ? (added?.get(key) ?? []) : [];
+      checkWrite(landing, alongside);
+      if (write.increment !== undefined) checkAlone(operations, at);
+      if (isPiled) (added ??= new Map<EntryKey, Uint8Array[]>()).set(key, [...alongside, write.value]);
     } catch (error) {
       if (error instanceof ConcordError) return error;
       throw error;
@@ -58,15 +63,29 @@ export function apply(store: Store, { key, write, observed, touch }: Operation, 
 /**
  * Every value that has not expired is written again with the new time, each as the successor of itself alone: touching a key settles no
  * conflict. The one that is shown comes last, so that it has the latest stamp and goes on being shown.
+ *
+ * A plain value that would begin to count as another one by its new dot (a number that two nodes touch would be added twice) is stored
+ * as the policy of its key stores it.
  */
 function applyTouch(store: Store, key: EntryKey, expiresAtMs: number, nowMs: number): Applied | undefined {
   const before = store.read(key);
   const changes: Change[] = valuesOf(before, nowMs)
     .sort(byPick)
-    .map(({ dot, contentType, value }) => store.put(key, { contentType, value, expiresAtMs, observed: [dot] }, nowMs));
+    .map((sibling) => {
+      const { dot } = sibling;
+      const { contentType, value } = asMergeable(store.policies.of(key), sibling);
+      return store.put(key, { contentType, value, expiresAtMs, observed: [dot], isStored: true }, nowMs);
+    });
   const last = changes[changes.length - 1];
   if (last === undefined) return undefined;
   return { key, before, after: last.after, gone: changes.flatMap(({ entry }) => entry.gone), dots: changes.map(({ dot }) => dot) };
+}
+
+/** What an increment was judged by must be what it meets. */
+function checkAlone(operations: readonly Operation[], at: number): void {
+  if (operations.every(({ key }, i) => i === at || key !== operations[at]!.key)) return;
+  const message = "a key that is incremented can have only this one operation in a batch; add the increments up";
+  throw new ConcordError("invalid", message, { operation: at });
 }
 
 function checkTouch(values: Siblings): void {

@@ -5,6 +5,7 @@ import { DEFAULT_HOSTNAME } from "../api/http.ts";
 import { isLoopback } from "../auth/loopback.ts";
 import type { TlsPaths } from "../auth/tls-files.ts";
 import { ConcordError } from "../core/errors.ts";
+import { POLICY_NAMES, POLICY_RULES_MAX, type PolicyRule } from "../core/policy/names.ts";
 import type { Log, Storage } from "../core/ports.ts";
 import type { CreateTicker } from "../runtime/cron.ts";
 import type { LogOptions } from "../runtime/log.ts";
@@ -34,6 +35,8 @@ export interface ServeOptions {
   readonly storage?: Storage | undefined;
   readonly pingEveryMs?: number | undefined;
   readonly timeoutMs?: number | undefined;
+  /** How concurrent values of keys merge; the latest for all keys without. All nodes of a cluster should be told the same. */
+  readonly merge?: readonly PolicyRule[] | undefined;
   /** A log, or how the standard one behaves. */
   readonly log?: Log | LogOptions | undefined;
   /** For tests and experiments: other values than those of config.ts. */
@@ -44,12 +47,13 @@ export interface ServeOptions {
 
 /** Throws `invalid`. */
 export function checkOptions(options: ServeOptions): void {
-  const { port, name, pingEveryMs, timeoutMs } = options;
+  const { port, name, pingEveryMs, timeoutMs, merge = [] } = options;
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw invalid(`the port is ${port}; it is a whole number from 0 to 65535`);
   if (name === "" || Buffer.byteLength(name ?? "") > NAME_BYTES_MAX) throw invalid(`the name has 1 to ${NAME_BYTES_MAX} bytes`);
   checkMs("the time between pings", pingEveryMs);
   checkMs("the timeout", timeoutMs);
   checkAccess(options);
+  checkMerge(merge);
 }
 
 function checkAccess({ hostname = DEFAULT_HOSTNAME, clusterKeyFile, tokenFile, insecure = false }: ServeOptions): void {
@@ -71,6 +75,16 @@ export function baseUrl(given: string, what: string, { tls }: Pick<ServeOptions,
     throw invalid(`${what} ${JSON.stringify(text)} holds more than a host, a port and a path`);
   if (tls !== undefined && protocol !== "https:") throw invalid(`${what} ${JSON.stringify(text)}: this node speaks TLS, so write https://`);
   return origin + pathname.replace(/\/$/, "");
+}
+
+function checkMerge(rules: readonly PolicyRule[]): void {
+  if (rules.length > POLICY_RULES_MAX) throw invalid(`there are ${rules.length} merge policies; ${POLICY_RULES_MAX} are the most`);
+  const seen = new Set<string>();
+  for (const { prefix, policy } of rules) {
+    if (!POLICY_NAMES.includes(policy)) throw invalid(`"${String(policy)}" is no merge policy; there are ${POLICY_NAMES.join(", ")}`);
+    if (seen.has(prefix)) throw invalid(`the prefix ${JSON.stringify(prefix)} has two merge policies; leave one out`);
+    seen.add(prefix);
+  }
 }
 
 function checkMs(what: string, ms: number | undefined): void {

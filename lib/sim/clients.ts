@@ -11,6 +11,7 @@ import { readTwo } from "./read-two.ts";
 import { read, type Reading } from "./reading.ts";
 import type { WriteRecord } from "./ledger.ts";
 import type { Submitted } from "./view.ts";
+import type { Seen } from "./merging.ts";
 import type { World } from "./world.ts";
 
 export class Clients {
@@ -41,12 +42,16 @@ export class Clients {
     const operations: KvOperation[] = [];
     const submitted: Submitted[] = [];
     operation.parts.forEach((part, i) => {
-      const reading = this.#tokenFor(part, machine);
-      const value = part.kind === "put" ? this.#valueFor(part, `${operation.id}.${i}`) : undefined;
       const { key, ttlMs } = part;
+      const set = part.kind === "add" ? this.#world.merging.addTo(part, operation.id, () => this.#elementsAt(key, machine)) : undefined;
+      const reading = part.kind === "add" ? set?.reading : this.#tokenFor(part, machine);
+      const value = part.kind === "put" ? this.#valueFor(part, `${operation.id}.${i}`) : set?.value;
+      const increment = part.kind === "increment" ? this.#world.merging.attempt(key, operation.id) : undefined;
       const { condition, demand } = this.#demandOf(part, machine);
       const touch = part.kind === "touch";
-      operations.push({ key, value, token: reading?.token, ttlMs: ttlMs === 0 ? undefined : ttlMs, condition, touch });
+      // Who has read nothing takes nothing out of a set either.
+      const beside = set !== undefined && reading === undefined;
+      operations.push({ key, value, token: reading?.token, ttlMs: ttlMs === 0 ? undefined : ttlMs, condition, touch, increment, beside });
       submitted.push({ key: keyToBytes(key), observed: reading?.dots, demand, isTouch: touch, records: [] });
     });
     life.view.submit(submitted);
@@ -67,6 +72,14 @@ export class Clients {
     const reading = read(this.#world, token === "here" ? here : (this.#machines.get(tokenNode) ?? here), key);
     if (reading !== undefined) this.#tokens.set(key, reading);
     return reading;
+  }
+
+  /** What a client that wants to add to a set reads of it. */
+  #elementsAt(key: string, machine: Machine): Seen | undefined {
+    const reading = read(this.#world, machine, key);
+    const value = machine.life?.kv.get(key);
+    if (reading === undefined || value === undefined) return undefined;
+    return { elements: JSON.parse(Buffer.from(value.value).toString("utf8")) as number[], reading };
   }
 
   #demandOf({ demand, key }: PlannedPart, here: Machine): Pick<KvOperation, "condition"> & Pick<Submitted, "demand"> {
@@ -91,6 +104,7 @@ export class Clients {
       if (own.length > 0 && operation.id % 3 === 0) this.#tokens.set(key, { token: receipt.tokens[i]!, dots: own.map(({ dot }) => dot) });
       if (receipt.changed[i] !== own.length > 0) this.#fail("wrong-receipt", operation, machine);
       if (kind === "delete" && own.length === 0) this.#world.coverage.count("delete-nothing");
+      this.#world.merging.acknowledge(operation.parts[i]!, operation.id);
       if (isTouch === true) this.#world.coverage.count(own.length > 0 ? "touch" : "touch-nothing");
       if (demand !== undefined) this.#world.coverage.count("demand-met");
     });
@@ -137,6 +151,7 @@ export class Clients {
     if (operation.parts.length > 1) coverage.count("batch");
     for (const { kind, token, rewrite, ttlMs } of operation.parts) {
       if (kind === "delete") coverage.count(token === "none" ? "delete" : "delete-token");
+      else if (kind === "increment" || kind === "add") coverage.count(token === "old" ? "add-token-old" : kind);
       else if (kind !== "put") continue;
       else if (token !== "none") coverage.count(`put-token-${token}`);
       else if (ttlMs > 0) coverage.count("put-expiring");

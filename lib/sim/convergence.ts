@@ -26,6 +26,7 @@ export function checkConvergence(world: World, machines: readonly Machine[]): vo
     }
   }
   checkLedger(world, first);
+  world.merging.checkEnd(world, (key) => machines.map((machine) => textAt(machine, key)));
   const keys = new Set(world.ledger.records.map(({ key }) => keyFromBytes(key)));
   for (const machine of machines) {
     machine.audit();
@@ -47,6 +48,11 @@ function checkLedger(world: World, { disk }: Machine): void {
     if (fate === "gone" && live) fail("deleted-returned", `${name}, was replaced or deleted and is there`);
     if (fate !== "unknown" && !disk.knows(dot)) fail("write-forgotten", `${name}, is not known any more`);
   }
+}
+
+function textAt({ life }: Machine, key: string): string | undefined {
+  const value = life?.kv.get(key);
+  return value === undefined ? undefined : Buffer.from(value.value).toString("utf8");
 }
 
 function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

@@ -14,6 +14,7 @@ const OPERATIONS = [
   ...["put", "put-token-here", "put-token-elsewhere", "put-token-old", "rewrite", "put-expiring", "batch", "same-moment"],
   ...["delete", "delete-token", "delete-nothing", "two-copies", "too-few-copies", "refused-storage", "read-expired"],
   ...["demand-met", "demand-refused", "touch", "touch-nothing", "read-two", "read-two-refused", "read-two-repaired"],
+  ...["increment", "add", "add-token-old", "counters-added-up", "sets-complete"],
 ] as const;
 
 const PATHS = [

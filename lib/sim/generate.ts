@@ -5,6 +5,7 @@
  */
 import type { FaultName, Plan, PlannedNode, PlannedOperation, PlannedPart, Settings } from "./plan.ts";
 import { FAULT_NAMES } from "./plan.ts";
+import { generateMerging } from "./generate-merging.ts";
 import { generateFaults } from "./generate-faults.ts";
 import { Prng } from "./prng.ts";
 
@@ -120,7 +121,8 @@ function generateOperations(
     operations.push({ id, atMs, node: prng.pick(names), parts, copies: names.length > 1 && prng.chance(workload.copies) ? 2 : 1 });
   }
   const extra = generateExtra(prng.fork("extra"), operations, names, endMs);
-  return [...operations.map(addDemands(prng.fork("demands"))), ...extra].sort((a, b) => a.atMs - b.atMs || a.id - b.id);
+  const merging = generateMerging(prng.fork("merging"), names, endMs);
+  return [...operations.map(addDemands(prng.fork("demands"))), ...extra, ...merging].sort((a, b) => a.atMs - b.atMs || a.id - b.id);
 }
 
 /** In some seeds clients demand what a key must be like. */

@@ -19,6 +19,7 @@ import type { Network, Receiver } from "./network.ts";
 import type { DiskFate, PlannedNode } from "./plan.ts";
 import type { Prng } from "./prng.ts";
 import { View } from "./view.ts";
+import { SIM_POLICIES } from "./merging.ts";
 import type { World } from "./world.ts";
 
 /** One life of a node: from an opened folder to a crash. */
@@ -90,6 +91,7 @@ export class Machine implements Receiver {
       digestKey: DEFAULT_DIGEST_KEY,
       random,
       recentDeletionsMax: this.#world.plan.settings.recentDeletionsMax,
+      policies: SIM_POLICIES,
     };
     this.#world.isUnsettled = true;
     this.#world.say(() => `${this.name} starts`);

@@ -48,8 +48,8 @@ export interface PlannedOperation {
 
 export interface PlannedPart {
   readonly key: string;
-  /** A touch, or a read of several nodes, is an operation's only part. */
-  readonly kind: "put" | "delete" | "touch" | "read";
+  /** A touch, a read of several nodes, and what merges (`increment`; `add`: an element to a set) is an operation's only part. */
+  readonly kind: "put" | "delete" | "touch" | "read" | "increment" | "add";
   /** What the client demands of the key: that it is free, that it is as just read here, or as read some time ago. */
   readonly demand: "none" | "free" | "here" | "old";
   /** Which token the client gives: none, one just read here, one just read elsewhere, or the last that it read anywhere. */

@@ -6,6 +6,7 @@ import { decodeSiblings } from "../core/codec.ts";
 import { dotsOf, type Sibling } from "../core/entry.ts";
 import { entryAt, keyToBytes } from "../core/layout.ts";
 import type { Dot } from "../core/dot.ts";
+import { isMerging } from "./merging.ts";
 import type { Machine } from "./machine.ts";
 import type { World } from "./world.ts";
 
@@ -30,6 +31,10 @@ export function read(world: World, machine: Machine, key: string): Reading | und
     (best, other) => (best === undefined || isShownBefore(other, best) ? other : best),
     undefined,
   );
+  if (isMerging(keyToBytes(key))) {
+    world.merging.checkShown(world, machine.name, key, alive, shown?.value);
+    return shown === undefined ? undefined : { token: shown.token, dots: dotsOf(siblings) };
+  }
   const differs =
     shown === undefined || expected === undefined
       ? shown !== expected

@@ -18,6 +18,7 @@ import type { MachineClock } from "./clock.ts";
 import type { BatchFate } from "./disk.ts";
 import type { Replica } from "../replica.ts";
 import type { WriteRecord } from "./ledger.ts";
+import { isMerging } from "./merging.ts";
 import type { World } from "./world.ts";
 
 /** One operation of a client, in the order in which the node takes them. */
@@ -149,7 +150,9 @@ export class View {
     store.put = (key, input, nowMs) => {
       const change = put(key, input, nowMs);
       const submitted = this.#take(key);
-      this.#issue(change, submitted, submitted.isTouch === true ? input.observed : submitted.observed);
+      // A write that merges takes up all that its node holds.
+      const seen = isMerging(key) ? [...(submitted.observed ?? []), ...dotsOf(change.before)] : submitted.observed;
+      this.#issue(change, submitted, submitted.isTouch === true ? input.observed : seen);
       return change;
     };
     store.remove = (key, observed, nowMs) => {

@@ -3,6 +3,7 @@ import { Coverage } from "./coverage.ts";
 import type { Disk } from "./disk.ts";
 import { Events } from "./events.ts";
 import { Ledger } from "./ledger.ts";
+import { Merging } from "./merging.ts";
 import type { Plan } from "./plan.ts";
 import { Prng } from "./prng.ts";
 
@@ -19,6 +20,7 @@ export class World {
   readonly events = new Events();
   readonly coverage = new Coverage();
   readonly ledger = new Ledger();
+  readonly merging = new Merging();
   readonly disks = new Map<string, Disk>();
   /** Undefined when nobody will read it: composing the lines takes longer than what they tell of. */
   readonly transcript: string[] | undefined;

@@ -11,7 +11,7 @@
  */
 import { hash } from "node:crypto";
 import type { Pair } from "../core/json.ts";
-import type { Kv, KvOperation } from "../core/kv.ts";
+import type { Kv, KvOperation, KvValue } from "../core/kv.ts";
 
 /** Keys remembered of each peer: some 10 MB. */
 const KEYS_MAX = 50_000;
@@ -26,7 +26,7 @@ export interface BaseMemory {
   take(pairs: readonly Pair[]): Promise<void>;
 }
 
-export function createBaseMemory(kv: Pick<Kv, "siblings" | "write">): BaseMemory {
+export function createBaseMemory(kv: Pick<Kv, "get" | "siblings" | "write">): BaseMemory {
   /** For each peer the digests of what it was last given. */
   const given = new Map<string, Map<string, string>>();
   /** For each key the token of the one sibling that the last value from them became. */
@@ -36,7 +36,9 @@ export function createBaseMemory(kv: Pick<Kv, "siblings" | "write">): BaseMemory
   const operationOf = ({ key, valueText }: Pair): KvOperation | undefined => {
     const value = Buffer.from(valueText, "utf8");
     const held = kv.siblings(key);
-    if (held.some((sibling) => sibling.contentType === "" && value.equals(sibling.value))) return undefined;
+    const equals = (sibling: KvValue): boolean => sibling.contentType === "" && value.equals(sibling.value);
+    const merged = kv.get(key);
+    if (held.some(equals) || (merged !== undefined && equals(merged))) return undefined;
     const [shown] = held;
     const gifts = [...given.values()].map((digests) => digests.get(key));
     if (gifts.includes(digestOf(valueText))) return undefined;

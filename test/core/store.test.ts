@@ -10,6 +10,8 @@ import { dotKey, type Dot } from "../../lib/core/dot.ts";
 import { dotsOf } from "../../lib/core/entry.ts";
 import type { WireEntry } from "../../lib/core/message.ts";
 import type { Store } from "../../lib/core/store.ts";
+import type { LocalWrite } from "../../lib/core/change.ts";
+import { checkWrite } from "../../lib/core/local-write.ts";
 import { META } from "../../lib/core/layout.ts";
 import { ENTRY_BYTES_MAX, SIBLINGS_WRITE_MAX } from "../../lib/core/room.ts";
 import { createRandom, START_MS } from "../support/chance.ts";
@@ -279,10 +281,11 @@ test("room: a merge that would leave more in one key than a frame or a record ca
 test("room: a key takes so many siblings and so many bytes from old tokens, and says so before it changes", async (t) => {
   const { store } = await openTestStore("a");
   for (let i = 0; i < SIBLINGS_WRITE_MAX; i++) store.put("k", json(`${i}`, { observed: [] }), NOW);
-  t.throws(() => store.checkPut("k", json("x", { observed: [] })), { code: "too-large", message: /100 concurrent values/ });
-  t.notThrows(() => store.checkPut("k", json("x")));
-  t.notThrows(() => store.checkPut("k", json("x", { observed: [store.read("k")[0]!.dot] })));
+  const check = (key: string, input: LocalWrite): void => checkWrite(store.landing(key, input, NOW));
+  t.throws(() => check("k", json("x", { observed: [] })), { code: "too-large", message: /100 concurrent values/ });
+  t.notThrows(() => check("k", json("x")));
+  t.notThrows(() => check("k", json("x", { observed: [store.read("k")[0]!.dot] })));
   const large = { contentType: "text/plain", value: Buffer.alloc(ENTRY_BYTES_MAX + 1), expiresAtMs: 0 };
-  t.throws(() => store.checkPut("l", large), { code: "too-large", message: /8388609 bytes; 8388608/ });
+  t.throws(() => check("l", large), { code: "too-large", message: /8388609 bytes; 8388608/ });
   t.is(store.read("l").length, 0);
 });

@@ -270,8 +270,8 @@ const operations: readonly Mutant[] = [
   {
     name: "a touch settles conflicts",
     file: "lib/replica/operations.ts",
-    find: "store.put(key, { contentType, value, expiresAtMs, observed: [dot] }, nowMs)",
-    replace: "store.put(key, { contentType, value, expiresAtMs, observed: dot.counter > 0 ? undefined : [dot] }, nowMs)",
+    find: "store.put(key, { contentType, value, expiresAtMs, observed: [dot], isStored: true }, nowMs)",
+    replace: "store.put(key, { contentType, value, expiresAtMs, observed: dot.counter > 0 ? undefined : [dot], isStored: true }, nowMs)",
   },
 ];
 
@@ -296,7 +296,41 @@ const reads: readonly Mutant[] = [
   },
 ];
 
+const merging: readonly Mutant[] = [
+  {
+    name: "a write that merges replaces only what its writer had read, and yet takes up all",
+    file: "lib/core/local-write.ts",
+    find: "if (policy === undefined) return input.observed;",
+    replace: "if (policy !== undefined || true) return input.observed;",
+  },
+  {
+    name: "a write that merges takes up only what its writer had read",
+    file: "lib/core/local-write.ts",
+    find: "return stored(policy, { contentType, value, held, read: observed, dot, stamp });",
+    replace: `const readHeld = observed === undefined ? held : held.filter((sibling) => includesDot(observed, sibling.dot));
+  return stored(policy, { contentType, value, held: readHeld, read: observed, dot, stamp });`,
+  },
+  {
+    name: "an increment begins from nothing",
+    file: "lib/core/local-write.ts",
+    find: "return increment(held, dot, input.increment);",
+    replace: "return increment(held.length > 1 ? [] : held, dot, input.increment);",
+  },
+  {
+    name: "of a counter's shares the older is taken",
+    file: "lib/core/policy/counter.ts",
+    find: "if (share.counter > (joined.get(name)?.counter ?? 0)) joined.set(name, share);",
+    replace: "if (share.counter < (joined.get(name)?.counter ?? Infinity)) joined.set(name, share);",
+  },
+  {
+    name: "a key whose conflict has ended stays in the list of conflicts",
+    file: "lib/core/store.ts",
+    find: "if (siblings.length > 1 !== before.length > 1) this",
+    replace: "if (siblings.length > 1) this",
+  },
+];
+
 export const MUTANTS: readonly Mutant[] = [
   ...[...durability, ...visibility, ...causality, ...digests, ...expiry, ...repair, ...messages],
-  ...[...operations, ...reads],
+  ...[...operations, ...reads, ...merging],
 ];

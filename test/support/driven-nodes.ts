@@ -1,5 +1,6 @@
 /** Replicas and nodes for tests: driven by hand, with a clock that stands still and a storage that is durable when the test says so. */
 import type { Message } from "../../lib/core/message.ts";
+import { parsePolicyRule, Policies, type PolicyRule } from "../../lib/core/policy/names.ts";
 import type { Output, ReplicaEvent } from "../../lib/core/output.ts";
 import type { Storage, StorageChange } from "../../lib/core/ports.ts";
 import { REPLICA_DEFAULTS } from "../../lib/config.ts";
@@ -98,11 +99,13 @@ export interface TestNodeOptions extends TestReplicaOptions {
   readonly network?: MemoryNetwork;
   readonly onWatcherError?: (error: unknown) => void;
   readonly timing?: Pick<NodeDeps, "defer" | "later">;
+  /** As --merge takes them. */
+  readonly merge?: readonly string[];
 }
 
 export async function createTestNode(name: string, options: TestNodeOptions = {}): Promise<TestNode> {
-  const { storage = createMemoryStorage(), clock = createClock(), network, onWatcherError, timing = {}, ...rest } = options;
-  const { store } = await openTestStore(name, { storage: storage as MemoryStorage });
+  const { storage = createMemoryStorage(), clock = createClock(), network, onWatcherError, timing = {}, merge = [], ...rest } = options;
+  const { store } = await openTestStore(name, { storage: storage as MemoryStorage, policies: policiesOf(merge) });
   const replica = new Replica(
     store,
     { ...REPLICA_DEFAULTS, jitterMs: 0, pushEveryMs: 0, peers: [], name, address: name, ...rest },
@@ -136,10 +139,14 @@ export async function createTestNode(name: string, options: TestNodeOptions = {}
   return { node, kv, storage, sent, events, changed, failures };
 }
 
+export function policiesOf(merge: readonly string[]): Policies {
+  return new Policies(merge.map((text) => parsePolicyRule(text) as PolicyRule));
+}
+
 /** Nodes on one network that know each other, all up. Ticks of the clock go to all of them. */
 export async function createCluster(
   names: readonly string[],
-  options: TestReplicaOptions = {},
+  options: TestReplicaOptions & Pick<TestNodeOptions, "merge"> = {},
 ): Promise<{ readonly nodes: TestNode[]; readonly network: MemoryNetwork; readonly tick: (ms?: number) => Promise<void> }> {
   const [clock, network] = [createClock(), createMemoryNetwork()];
   const nodes: TestNode[] = [];

@@ -5,7 +5,7 @@ import { decodeSiblings } from "../../lib/core/codec.ts";
 import type { LocalWrite } from "../../lib/core/change.ts";
 import { DEFAULT_DIGEST_KEY, Digest, dotHash } from "../../lib/core/digest.ts";
 import { dotKey, dotOfKey, formatDot, formatIncarnation, type Dot } from "../../lib/core/dot.ts";
-import { after, CONTEXT, dotAtEnd, ENTRY, EXPIRY, INDEX } from "../../lib/core/layout.ts";
+import { after, CONTEXT, dotAtEnd, ENTRY, EXPIRY, INDEX, SEVERAL } from "../../lib/core/layout.ts";
 import type { Random, StorageReader } from "../../lib/core/ports.ts";
 import type { Store, StoreOptions } from "../../lib/core/store.ts";
 import { openStore } from "../../lib/core/store-open.ts";
@@ -29,8 +29,8 @@ export interface TestStoreOptions extends Partial<Omit<StoreOptions, "name">> {
 export async function openTestStore(name: string, options: TestStoreOptions = {}): Promise<TestStore> {
   const storage = options.storage ?? createMemoryStorage();
   const random: Random = options.random ?? createRandom([...name].reduce((sum, letter) => 31 * sum + letter.charCodeAt(0), 7));
-  const { digestKey = DEFAULT_DIGEST_KEY, recentDeletionsMax = 1000 } = options;
-  const { store, rebuilt } = await openStore(storage, { name, digestKey, random, recentDeletionsMax });
+  const { digestKey = DEFAULT_DIGEST_KEY, recentDeletionsMax = 1000, policies } = options;
+  const { store, rebuilt } = await openStore(storage, { name, digestKey, random, recentDeletionsMax, policies });
   return {
     store,
     storage,
@@ -97,6 +97,11 @@ export function contradictions(store: Store): string[] {
   if (!dotRoot.equals(store.dotRoot)) found.push("the dotRoot is not the sum of the dots");
   if (store.count !== live.size) found.push(`count ${store.count} of ${live.size}`);
   if (store.keyCount !== keys) found.push(`keyCount ${store.keyCount} of ${keys}`);
+  const several = [...rowsOf(store.reader, ENTRY)]
+    .filter(([, record]) => decodeSiblings(record).length > 1)
+    .map(([row]) => row.slice(ENTRY.length));
+  const listed = [...rowsOf(store.reader, SEVERAL)].map(([row]) => row.slice(SEVERAL.length));
+  if (several.join("\n") !== listed.join("\n")) found.push(`with several siblings are ${several.join()}, and listed ${listed.join()}`);
   found.push(...indexContradictions(store, live), ...expiryContradictions(store, expiring));
   return found;
 }
@@ -129,9 +134,23 @@ export function* rowsOf(reader: StorageReader, prefix: string): Generator<[key: 
 }
 
 /** How many rows of each kind the storage holds. */
-export function rowCounts(reader: StorageReader): { entries: number; index: number; expiry: number; context: number; all: number } {
+export function rowCounts(reader: StorageReader): {
+  entries: number;
+  index: number;
+  expiry: number;
+  context: number;
+  several: number;
+  all: number;
+} {
   const count = (prefix: string): number => [...rowsOf(reader, prefix)].length;
-  return { entries: count(ENTRY), index: count(INDEX), expiry: count(EXPIRY), context: count(CONTEXT), all: count("") };
+  return {
+    entries: count(ENTRY),
+    index: count(INDEX),
+    expiry: count(EXPIRY),
+    context: count(CONTEXT),
+    several: count(SEVERAL),
+    all: count(""),
+  };
 }
 
 export function dots(incarnation: string, ...counters: number[]): Dot[] {

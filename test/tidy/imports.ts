@@ -34,7 +34,7 @@ const layers: Readonly<Record<string, Layer>> = {
   },
   sim: { from: ["core", "replica", "node", "config"], typesFrom: ["repair", "peers"], node: false },
   index: { from: ["core", "replica", "node", "storage", "transport", "runtime", "api", "config", "client", "serve"], node: false },
-  cmd: { from: ["serve", "client", "auth", "config", "sim", "lib/core/errors.ts"], node: true },
+  cmd: { from: ["serve", "client", "auth", "config", "sim", "lib/core/errors.ts", "lib/core/policy/names.ts"], node: true },
 };
 
 /**

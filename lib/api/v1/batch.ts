@@ -42,7 +42,18 @@ const touchOperation = v.strictObject({
   ttl: v.optional(v.pipe(seconds, v.description("Seconds from now until the value is gone; absent for never."))),
   ...demands,
 });
-const operation = v.variant("op", [putOperation, deleteOperation, touchOperation], 'the operation is "put", "delete" or "touch"');
+const incrementOperation = v.strictObject({
+  op: v.literal("increment"),
+  key: v.string(),
+  by: v.optional(schemas.by, 1),
+  ttl: v.optional(v.pipe(seconds, v.description("Seconds until the counter is gone; absent for never."))),
+  ...demands,
+});
+const operation = v.variant(
+  "op",
+  [putOperation, deleteOperation, touchOperation, incrementOperation],
+  'the operation is "put", "delete", "touch" or "increment"',
+);
 
 const batch = v.object({
   operations: v.pipe(v.array(operation), v.minLength(1), v.maxLength(OPERATIONS_MAX)),
@@ -80,11 +91,12 @@ export function createBatchRoute({ kv, bodies }: ModernDeps): Route {
         throw problemOf(error, (at) => `operations[${at}]`) ?? error;
       });
       const { tags, tokens } = receipt;
-      const results = operations.map(({ key, value, touch }, i) => ({
+      const results = operations.map(({ key, value, touch, increment }, i) => ({
         key,
         changed: receipt.changed[i],
         token: tokens[i],
-        etag: receipt.changed[i] === true && (value !== undefined || touch === true) ? etagOf(tags[i]!) : undefined,
+        etag:
+          receipt.changed[i] === true && (value !== undefined || touch === true || increment !== undefined) ? etagOf(tags[i]!) : undefined,
       }));
       return new Response(JSON.stringify({ copies: receipt.copies, results }), { headers: { "content-type": "application/json" } });
     },
@@ -120,6 +132,7 @@ function operationOf(text: string, at: string): KvOperation {
   }
   const condition = conditionOf(parsed.ifMatch, parsed.ifNoneMatch);
   const ttlMs = "ttl" in parsed && parsed.ttl !== undefined ? parsed.ttl * 1000 : undefined;
+  if (parsed.op === "increment") return { key, value: undefined, increment: parsed.by, ttlMs, condition };
   if (parsed.op === "touch") return { key, value: undefined, touch: true, ttlMs, condition };
   if (parsed.op === "delete") return { key, value: undefined, token: parsed.token, condition };
   const { contentType, encoding, token } = parsed;

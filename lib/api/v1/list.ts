@@ -16,9 +16,9 @@ import * as schemas from "./schemas.ts";
 import { expiresIn } from "./value.ts";
 
 /** Of keys and values in one page, less its last entry: some ten milliseconds of work, and half a second on a slow line. */
-const PAGE_BYTES = 1024 * 1024;
+export const PAGE_BYTES = 1024 * 1024;
 
-const cursor = v.pipe(
+export const cursor = v.pipe(
   v.string(),
   v.regex(/^[\w-]{1,2048}$/, "a cursor as an earlier page gave it"),
   v.description("The cursor of the page before."),

@@ -20,6 +20,7 @@ const valueHeaders = { etag, "concord-token": token, "concord-siblings": sibling
 
 const siblingList = v.object({
   key: v.string(),
+  token: v.pipe(v.string(), v.description("Names all of them: a write with it replaces them.")),
   siblings: v.array(
     v.object({
       ...schemas.valueMembers,
@@ -37,7 +38,7 @@ export function createReadRoute({ kv }: ModernDeps): Route {
     path: "/v1/kv/{key}",
     summary: "Reads a value",
     description:
-      "The bytes as they were written, with their media type. Of several concurrent values the one with the latest time is shown. With a " +
+      "The bytes as they were written, with their media type. Of several concurrent values the merge policy of the key shows one, or all of them as one; under the policy siblings the answer is 300. With a " +
       "Concord-Token of another node's answer, the value is one that has seen what that answer showed, or the answer is 503.",
     query: { siblings: v.optional(schemas.siblings, "false"), r: v.optional(schemas.r, "1"), token: v.optional(schemas.token) },
     headers: { "if-none-match": v.optional(schemas.ifNoneMatchRead), "concord-token": v.optional(schemas.token) },
@@ -59,7 +60,7 @@ export function createReadRoute({ kv }: ModernDeps): Route {
       if (value === undefined) throw new Problem("key-not-found", `${JSON.stringify(key)} is not there`);
       const about = headersOf(value);
       if (isHeld(headers["if-none-match"], value.tag)) return new Response(null, { status: 304, headers: about });
-      if (query.siblings && value.siblings > 1) return siblingsAnswer(kv, key, about);
+      if ((query.siblings || value.rule === "siblings") && value.siblings > 1) return siblingsAnswer(kv, key, about);
       const type = { "content-type": mediaTypeOf(value), "content-length": String(value.value.length) };
       return new Response(value.value as Uint8Array<ArrayBuffer>, { headers: { ...about, ...HARMLESS, ...type } });
     },
@@ -81,6 +82,6 @@ function siblingsAnswer(kv: Kv, key: string, headers: Record<string, string>): R
     const about = { dot, node, time: new Date(writtenMs).toISOString(), expiresIn: expiresIn(value, nowMs) };
     return `{${valueField(value)},${JSON.stringify(about).slice(1)}`;
   });
-  const body = `{"key":${JSON.stringify(key)},"siblings":[${list.join(",\n")}]}`;
+  const body = `{"key":${JSON.stringify(key)},"token":"${headers["concord-token"]}","siblings":[${list.join(",\n")}]}`;
   return new Response(body, { status: 300, headers: { ...headers, "content-type": "application/json" } });
 }

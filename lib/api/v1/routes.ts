@@ -1,16 +1,20 @@
 /** All routes under /v1, in the order in which the document lists them, and the document itself. */
 import { createBatchRoute } from "./batch.ts";
+import { createConflictsRoute } from "./conflicts.ts";
 import type { ModernDeps } from "./deps.ts";
 import { DOCS_HEADERS, renderDocs } from "./docs.ts";
+import { createIncrementRoute } from "./increment.ts";
 import { createListRoute } from "./list.ts";
 import { describeApi } from "./openapi.ts";
 import { createReadRoute } from "./read.ts";
 import { createRoute, type Route } from "./route.ts";
 import { createWatchRoute } from "./watch.ts";
+import { createWhyRoute } from "./why.ts";
 import { createWriteRoutes } from "./write.ts";
 
 export function createRoutes(deps: ModernDeps): readonly Route[] {
-  const routes = [createReadRoute(deps), ...createWriteRoutes(deps), createListRoute(deps), createBatchRoute(deps), createWatchRoute(deps)];
+  const routes: Route[] = [createReadRoute(deps), ...createWriteRoutes(deps), createListRoute(deps), createBatchRoute(deps)];
+  routes.push(createIncrementRoute(deps), createConflictsRoute(deps), createWhyRoute(deps), createWatchRoute(deps));
   const document = once(() => describeApi(routes, deps.version));
   const page = (path: string, summary: string, type: string, headers: Record<string, string>, make: () => string): Route =>
     createRoute({

@@ -60,6 +60,8 @@ export const token = v.pipe(
   v.description("What the caller has seen of the key: the Concord-Token of an earlier answer for the same key."),
 );
 
+export const by = v.pipe(v.number(), v.safeInteger("a whole number"), v.description("How much is added; may be negative."));
+
 const tags = (description: string) =>
   v.pipe(
     v.string(),
@@ -77,7 +79,7 @@ export const answerHeaders = {
   token: v.pipe(v.string(), v.description("Names all values that the key holds, for a write that has seen them.")),
   siblings: v.pipe(
     v.string(),
-    v.description("How many values the key holds, when there are several; the one with the latest time is shown."),
+    v.description("How many different values the key holds, when there are several; its merge policy decides what is shown."),
   ),
   expiresIn: v.pipe(v.string(), v.description("Seconds until the value is gone; absent when it stays.")),
 } as const;
