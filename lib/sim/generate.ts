@@ -120,8 +120,8 @@ function generateOperations(
     const parts = Array.from({ length: partCount }, (_, i) => generatePart(prng, workload, names, partCount > 5 ? `bulk${i}` : undefined));
     operations.push({ id, atMs, node: prng.pick(names), parts, copies: names.length > 1 && prng.chance(workload.copies) ? 2 : 1 });
   }
-  const extra = generateExtra(prng.fork("extra"), operations, names, endMs);
-  const merging = generateMerging(prng.fork("merging"), names, endMs);
+  const extra = fixed === undefined ? generateExtra(prng.fork("extra"), operations, names, endMs) : [];
+  const merging = fixed === undefined ? generateMerging(prng.fork("merging"), names, endMs) : [];
   return [...operations.map(addDemands(prng.fork("demands"))), ...extra, ...merging].sort((a, b) => a.atMs - b.atMs || a.id - b.id);
 }
 
