@@ -19,5 +19,7 @@ export type {
 export type { RepairReceipt } from "./core/output.ts";
 export type { Log, LogLevel } from "./core/ports.ts";
 export type { MemberView } from "./core/status.ts";
+export { createNode } from "./serve/embedded.ts";
+export type { EmbeddedNode, EmbedOptions } from "./serve/embedded.ts";
 export { startNode } from "./serve.ts";
 export type { LogOptions, RunningNode, ServeOptions } from "./serve.ts";

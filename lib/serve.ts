@@ -29,7 +29,7 @@ import { createSystemRandom } from "./runtime/random.ts";
 import { openAccess, type NodeAccess } from "./serve/access.ts";
 import { createFirstRound } from "./serve/first-round.ts";
 import { lineOf } from "./serve/lines.ts";
-import { baseUrl, checkOptions, type ServeOptions } from "./serve/options.ts";
+import { baseUrl, checkOptions, type NodeOptions, type ServeOptions } from "./serve/options.ts";
 import { openLmdbStorage } from "./storage/lmdb.ts";
 import { createMemoryStorage } from "./storage/memory.ts";
 import { createBaseMemory } from "./transport/base-memory.ts";
@@ -77,10 +77,22 @@ export async function startNode(options: ServeOptions): Promise<RunningNode> {
   const listening = listenHttp({ hostname: options.hostname ?? DEFAULT_HOSTNAME, port: options.port, tls: access.tls });
   listening.catch(() => access.stop());
   const server = await listening;
+  const scheme = access.tls === undefined ? "http" : "https";
+  return startOn({ server, access, peers, address: options.address ?? `${scheme}://localhost:${server.port}` }, options);
+}
+
+export interface Ground {
+  readonly server: HttpServer;
+  readonly access: NodeAccess;
+  readonly peers: readonly string[];
+  readonly address: string;
+}
+
+/** The rest of a start, on a server that is there already. When it fails, the server is closed. */
+export async function startOn({ server, access, peers, address: given }: Ground, options: NodeOptions): Promise<RunningNode> {
   let storage: Storage | undefined;
   try {
-    const scheme = access.tls === undefined ? "http" : "https";
-    const address = baseUrl(options.address ?? `${scheme}://localhost:${server.port}`, "the address", options);
+    const address = baseUrl(given, "the address", options);
     const name = options.name ?? address.replace(/^https?:\/\//, "");
     const log = isLog(options.log) ? options.log : createLog(name, options.log);
     const parts = { name, address, peers, log, access, server, clock: createSystemClock(), random: createSystemRandom() };
@@ -112,7 +124,7 @@ interface Parts {
   readonly store: Store;
 }
 
-function compose(parts: Parts, options: ServeOptions): RunningNode {
+function compose(parts: Parts, options: NodeOptions): RunningNode {
   const { name, address, log, access, server, clock, storage, store } = parts;
   const given = definedOf({ pingEveryMs: options.pingEveryMs, timeoutMs: options.timeoutMs });
   const replicaOptions = { ...REPLICA_DEFAULTS, ...options.tuning, ...given, name, address, peers: parts.peers };
@@ -233,7 +245,7 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-function isLog(log: ServeOptions["log"]): log is Log {
+function isLog(log: NodeOptions["log"]): log is Log {
   return log !== undefined && "write" in log;
 }
 

@@ -7,7 +7,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import test, { type ExecutionContext } from "ava";
-import { makeClone, type Clone } from "./examples/clone.ts";
+import { makeClone, pause, type Clone } from "./examples/clone.ts";
 import { plain } from "./examples/compare.ts";
 import { parseLesson, replaceOutputs, type Step } from "./examples/lesson.ts";
 import { runSteps } from "./examples/run.ts";
@@ -25,12 +25,32 @@ for (const lesson of lessons) {
 
 test.serial("README: the session", async (t) => runLesson(t, "README.md", "A session"));
 
-test.serial("README: the program that embeds a node", async (t) => {
+/** The README's block of that name, to be run in a clone. */
+function programIn(name: string, clone: Clone): string {
+  const program = new RegExp(`\`\`\`ts ${name}\n([^]*?)\`\`\``).exec(readText("README.md"))?.[1] ?? "";
+  const local = program
+    .replace('from "concord"', 'from "./lib/index.ts"')
+    .replace(
+      /from "concord\/(client|keyv|unstorage)"/g,
+      (_, part: string) => `from "./lib/${part === "client" ? "connect" : `adapters/${part}`}.ts"`,
+    );
+  return [8001, 8002, 8003, 3000].reduce((text, port, i) => text.replaceAll(String(port), String(clone.firstPort + i)), local);
+}
+
+test.serial("README: the programs that run a node, connect to one, embed one, and use the adapters", async (t) => {
   const clone = await cloneFor(t);
-  const program = /```ts\n([\s\S]*?)```/.exec(readText("README.md"))?.[1] ?? "";
-  t.regex(program, /from "concord"/);
-  clone.write("embedding.ts", program.replace('from "concord"', 'from "./lib/index.ts"').replaceAll("8001", String(clone.firstPort)));
-  t.deepEqual(await clone.run("node --import=tsx embedding.ts"), ["world"]);
+  const run = async (name: string, after = ""): Promise<string[]> => {
+    clone.write(`${name}.ts`, `${programIn(name, clone)}\n${after}`);
+    return clone.run(`node --import=tsx ${name}.ts`);
+  };
+  t.deepEqual(await run("node"), ["world"]);
+  const shown = "\nconst { kv } = node; await node.ready; kv.hash(); console.log(kv.status().address); process.exit();\n";
+  t.is((await run("embedded", shown)).at(-1), `http://localhost:${clone.firstPort + 3}/kv`);
+  const serving = clone.open(`node --import=tsx cmd/main.ts serve --port=${clone.firstPort} --peers= --memory`);
+  while (!serving.lines.some((line) => line.includes("listens on"))) await pause(50);
+  t.deepEqual(await run("client"), ["Ada", "user/ada { name: 'Ada' }"]);
+  const used = "\nawait cache.set('a', 1); await storage.setItem('b', 2); console.log(await cache.get('a'), await storage.getItem('b'));\n";
+  t.deepEqual(await run("adapters", used), ["1 2"]);
 });
 
 test.serial("README: every flag of serve and up is in the table, with its default", async (t) => {

@@ -10,11 +10,15 @@ import type { Log, Storage } from "../core/ports.ts";
 import type { CreateTicker } from "../runtime/cron.ts";
 import type { LogOptions } from "../runtime/log.ts";
 
-export interface ServeOptions {
+export interface ServeOptions extends NodeOptions {
   /** 0 takes any free one. */
   readonly port: number;
   /** The interface to listen on; 127.0.0.1 by default. One that other machines reach needs a cluster key, or `insecure`. */
   readonly hostname?: string | undefined;
+}
+
+/** What does not depend on where the node is reached. */
+export interface NodeOptions {
   /** Holds the secret that the nodes of a cluster share: peers sign with it, and nothing unsigned is taken from a peer. */
   readonly clusterKeyFile?: string | undefined;
   /** Holds the tokens of clients. Without it a node with a cluster key answers clients on its own machine only. */
@@ -47,21 +51,26 @@ export interface ServeOptions {
 
 /** Throws `invalid`. */
 export function checkOptions(options: ServeOptions): void {
-  const { port, name, pingEveryMs, timeoutMs, merge = [] } = options;
+  const { port } = options;
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw invalid(`the port is ${port}; it is a whole number from 0 to 65535`);
+  checkNodeOptions(options);
+  checkAccess(options);
+}
+
+/** Throws `invalid`. */
+export function checkNodeOptions({ name, pingEveryMs, timeoutMs, tokenFile, clusterKeyFile, merge = [] }: NodeOptions): void {
+  checkMerge(merge);
   if (name === "" || Buffer.byteLength(name ?? "") > NAME_BYTES_MAX) throw invalid(`the name has 1 to ${NAME_BYTES_MAX} bytes`);
   checkMs("the time between pings", pingEveryMs);
   checkMs("the timeout", timeoutMs);
-  checkAccess(options);
-  checkMerge(merge);
-}
-
-function checkAccess({ hostname = DEFAULT_HOSTNAME, clusterKeyFile, tokenFile, insecure = false }: ServeOptions): void {
-  if (clusterKeyFile === undefined && !insecure && !isLoopback(hostname)) {
-    throw invalid(`listening on ${hostname} would let anybody there read and change the data: give a cluster key file, or say insecure`);
-  }
   if (tokenFile !== undefined && clusterKeyFile === undefined) {
     throw invalid("tokens for clients without a cluster key would leave the door for peers open: give a cluster key file too");
+  }
+}
+
+function checkAccess({ hostname = DEFAULT_HOSTNAME, clusterKeyFile, insecure = false }: ServeOptions): void {
+  if (clusterKeyFile === undefined && !insecure && !isLoopback(hostname)) {
+    throw invalid(`listening on ${hostname} would let anybody there read and change the data: give a cluster key file, or say insecure`);
   }
 }
 

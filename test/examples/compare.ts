@@ -11,6 +11,8 @@ export const PORTS = 4;
 
 const VOLATILE: readonly (readonly [RegExp, string])[] = [
   [/"token":"[\w-]+"/g, '"token":"…"'],
+  [/"etag":"\\"[\w-]+\\""/g, '"etag":"…"'],
+  [/^(concord-expires-in:) [\d.]+/i, "$1 …"],
   [/"(sinceMs|roundTripMs|uptimeMs|tookMs|bytesIn)":[\d.]+/g, '"$1":…'],
   [/\b(pid|kill|kill -9) \d+/g, "$1 …"],
   [/\b\d+(\.\d+)? (ms|s|min)\b/g, "… s"],

@@ -70,7 +70,7 @@ async function runCommands(
 }
 
 function onlyReads(command: string): boolean {
-  const isRequest = command.startsWith("curl ") && !/ -X (POST|DELETE)|\/store(\?\S*)? .*-d /.test(command);
+  const isRequest = command.startsWith("curl ") && !/ -X (POST|PUT|DELETE)|\/store(\?\S*)? .*-d /.test(command);
   return isRequest || /^node --import=tsx cmd\/main\.ts (get|ls|status) /.test(`${command} `);
 }
 

@@ -28,6 +28,9 @@ const layers: Readonly<Record<string, Layer>> = {
   api: { from: ["core", "auth"], node: true },
   config: { from: ["core"], typesFrom: ["replica"], node: true },
   client: { from: ["core", "auth"], node: true },
+  // Runs in browsers too.
+  connect: { from: ["lib/client/events.ts"], node: false },
+  adapters: { from: ["connect"], node: false },
   serve: {
     from: ["core", "repair", "peers", "replica", "node", "storage", "auth", "transport", "runtime", "api", "config", "client"],
     node: true,
@@ -70,6 +73,9 @@ export function checkImports(sources: readonly Source[]): Finding[] {
   });
 }
 
+/** What the package exports, and the program. */
+const roots: readonly string[] = ["lib/index.ts", "lib/connect.ts", "lib/adapters/keyv.ts", "lib/adapters/unstorage.ts", "cmd/main.ts"];
+
 /** Cycles of imports, each once, at its first file by name. */
 export function checkCycles(sources: readonly Source[]): Finding[] {
   const edges = new Map(sources.map((source) => [source.path, pathsImportedBy(source)]));
@@ -90,17 +96,15 @@ export function checkCycles(sources: readonly Source[]): Finding[] {
 }
 
 /**
- * Files of lib that nothing needs. What is reachable from lib/index.ts, cmd/main.ts, an example or a test is alive, except that a file's
+ * Files of lib that nothing needs. What is reachable from a root, an example or a test is alive, except that a file's
  * own test does not keep it alive: code that only its test calls is dead code with a test. Judged only once both roots exist.
  */
 export function checkDeadFiles(sources: readonly Source[]): Finding[] {
   const edges = new Map(sources.map((source) => [source.path, pathsImportedBy(source)]));
   if (!edges.has("lib/index.ts") || !edges.has("cmd/main.ts")) return [];
-  const roots = [...edges.keys()].filter(
-    (path) => path === "lib/index.ts" || path === "cmd/main.ts" || path.startsWith("examples/") || path.endsWith(".test.ts"),
-  );
+  const alive = [...edges.keys()].filter((path) => roots.includes(path) || path.startsWith("examples/") || path.endsWith(".test.ts"));
   return [...edges.keys()]
-    .filter((path) => path.startsWith("lib/") && !reach(roots, path, edges))
+    .filter((path) => path.startsWith("lib/") && !reach(alive, path, edges))
     .map((path) => ({ path, message: "nothing but its own test needs this file: use it or remove it" }));
 }
 
@@ -146,8 +150,8 @@ function describeCycle(cycle: readonly string[]): Finding {
   return { path: turned[0] ?? "", message: `imports itself: ${[...turned, turned[0]].join(" → ")}` };
 }
 
-function reach(roots: readonly string[], target: string, edges: ReadonlyMap<string, readonly string[]>): boolean {
-  const seen = new Set(roots.filter((root) => !isOwnTest(root, target)));
+function reach(starts: readonly string[], target: string, edges: ReadonlyMap<string, readonly string[]>): boolean {
+  const seen = new Set(starts.filter((root) => !isOwnTest(root, target)));
   for (const path of seen) {
     if (path === target) return true;
     for (const next of edges.get(path) ?? []) if (!isOwnTest(next, target)) seen.add(next);
