@@ -58,7 +58,7 @@ test("conflicts are listed page by page and end with a write that has seen them;
     await kv.write([{ key, value: Buffer.from(key === "c" ? "1" : "2"), beside: true }]);
   }
   type Page = { conflicts: { key: string; siblings: number; rule: string; token: string }[]; cursor?: string };
-  const page = async (query: string): Promise<Page> => (await send(url, "GET", `/v1/conflicts${query}`)).json as unknown as Page;
+  const page = async (query: string): Promise<Page> => (await send(url, "GET", `/v1/conflicts${query}`)).json;
   const all = await page("");
   t.deepEqual(
     all.conflicts.map(({ key, siblings, rule }) => [key, siblings, rule]),
@@ -101,8 +101,7 @@ test("why: which writes, what they replaced, which rule, who holds it; also of w
     gone: { dot: string; node: string; by: string[] }[];
     holders: { name: string; holds: string }[];
   };
-  const why = async (key: string): Promise<Why> =>
-    (await send(one.url, "GET", `/v1/why/${encodeURIComponent(key)}`)).json as unknown as Why;
+  const why = async (key: string): Promise<Why> => (await send(one.url, "GET", `/v1/why/${encodeURIComponent(key)}`)).json;
   await one.kv.write([{ key: "k", value: Buffer.from("1") }]);
   await one.kv.write([{ key: "k", value: Buffer.from("2") }]);
   await one.kv.write([{ key: "k", value: Buffer.from("3"), beside: true }]);
