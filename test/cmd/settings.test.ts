@@ -1,6 +1,16 @@
 import test from "ava";
 import { Failure } from "../../cmd/exit.ts";
-import { isWildcard, readCount, readHost, readId, readNodeUrl, readNodeUrls, readPort, readSeconds } from "../../cmd/settings.ts";
+import {
+  isWildcard,
+  readCount,
+  readHost,
+  readId,
+  readMerge,
+  readNodeUrl,
+  readNodeUrls,
+  readPort,
+  readSeconds,
+} from "../../cmd/settings.ts";
 
 test("what is right comes back in its form", (t) => {
   t.is(readPort("port", "8001", 0), 8001);
@@ -60,3 +70,14 @@ for (const [what, read, message] of refused) {
     t.is(t.throws(read, { instanceOf: Failure, message })?.exitCode, 2);
   });
 }
+
+test("merge policies: several with commas, a refusal names the flag and what there is", (t) => {
+  t.deepEqual(readMerge("merge", ""), []);
+  t.deepEqual(readMerge("merge", "cart:=union, =max,a=b=min"), [
+    { prefix: "cart:", policy: "union" },
+    { prefix: "", policy: "max" },
+    { prefix: "a=b", policy: "min" },
+  ]);
+  t.throws(() => readMerge("merge", "cart:"), { message: /^--merge: .*PREFIX=POLICY/ });
+  t.throws(() => readMerge("merge", "cart:=onion"), { message: /^--merge: "onion" is no merge policy; there are latest, siblings/ });
+});

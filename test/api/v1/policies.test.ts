@@ -101,8 +101,7 @@ test("why: which writes, what they replaced, which rule, who holds it; also of w
     gone: { dot: string; node: string; by: string[] }[];
     holders: { name: string; holds: string }[];
   };
-  const why = async (key: string): Promise<Why> =>
-    (await send(one.url, "GET", `/v1/why/${encodeURIComponent(key)}`)).json;
+  const why = async (key: string): Promise<Why> => (await send(one.url, "GET", `/v1/why/${encodeURIComponent(key)}`)).json;
   await one.kv.write([{ key: "k", value: Buffer.from("1") }]);
   await one.kv.write([{ key: "k", value: Buffer.from("2") }]);
   await one.kv.write([{ key: "k", value: Buffer.from("3"), beside: true }]);
