@@ -11,6 +11,7 @@ import { ConcordError } from "../lib/core/errors.ts";
 import { createNode, type EmbeddedNode, type EmbedOptions } from "../lib/serve/embedded.ts";
 import { send } from "./support/http.ts";
 import { freePorts, startTestNode, until } from "./support/nodes.ts";
+import { clusterKeyFile, READ_TOKEN, tokenFile } from "./support/secrets.ts";
 
 const DRIVEN = {
   log: { silent: true },
@@ -113,10 +114,30 @@ test("two programs and a node with a port of its own are one cluster", async (t)
     all.map(({ kv }) => kv.status().peers.length),
     [2, 2, 2],
   );
-  await nodes[0]!.kv.write([{ key: "k", value: Buffer.from("1") }], { copies: 3 });
+  await nodes[0]!.kv.write([{ key: "k", value: Buffer.from("1") }]);
   await connect(alone.url).put("from outside", 1);
-  await until(t, "all hold the same", () => new Set(all.map(({ kv }) => kv.hash())).size === 1, ticked);
-  t.is(nodes[1]!.kv.status().keys, 2);
+  await until(t, "all hold the same", () => all.every(({ kv }) => kv.status().keys === 2 && kv.hash() === alone.kv.hash()), ticked);
+  t.deepEqual(
+    all.map(({ kv }) => kv.status().keys),
+    [2, 2, 2],
+  );
+});
+
+test("with a cluster key the peers sign what they say, through the program's server too", async (t) => {
+  const [port = 0] = await freePorts(1);
+  const address = `http://localhost:${port}/kv`;
+  const options = { clusterKeyFile: await clusterKeyFile(t), tokenFile: await tokenFile(t) };
+  const alone = await startTestNode(t, { ...options, peers: [address] });
+  const node = await embed(t, { ...options, address, peers: [alone.address] });
+  await serve(t, port, node);
+  const all = [node, alone] as unknown as Parameters<typeof until>[3];
+  await until(t, "the two have met", () => [node, alone].every(({ kv }) => kv.status().peers[0]?.status === "alive"), all);
+  await alone.kv.write([{ key: "k", value: Buffer.from("1") }]);
+  await until(t, "it has come", () => node.kv.get("k") !== undefined, all);
+  t.is(await connect({ nodes: [address], token: READ_TOKEN }).get("k"), 1);
+  await t.throwsAsync(connect({ nodes: [address], token: READ_TOKEN }).put("k", 2), { code: "not-allowed" });
+  await t.throwsAsync(connect(address).get("k"), { code: "no-token" });
+  t.is((await send(`http://127.0.0.1:${port}`, "POST", "/kv/replicate", { body: '{"key":"k","value":3}' })).status, 401);
 });
 
 test("what a program cannot have meant is refused", async (t) => {

@@ -92,7 +92,7 @@ export function createCalls(nodes: Nodes, memory: Memory | undefined): Calls<Rec
       const reply = await write(key, { signal }, () => ({
         ask: { method: "POST", path, headers, body: jsonOf({ by }), signal, fine: [200] },
       }));
-      const { value } = jsonIn(reply!) as { readonly value: number };
+      const { value } = jsonIn(reply!) as { readonly value?: number };
       return { value, token: reply!.headers.get("concord-token") ?? undefined };
     },
     batch: createBatch(nodes, memory),

@@ -77,7 +77,8 @@ export interface Receipt {
 }
 
 export interface Incremented {
-  readonly value: number;
+  /** As the node shows it now; undefined when it is gone already. */
+  readonly value: number | undefined;
   readonly token: string | undefined;
 }
 
@@ -158,7 +159,7 @@ export interface Calls<S> {
   delete(key: Key<S>, options?: WriteOptions): Promise<boolean>;
   /** The values stay, and expire after so many milliseconds, or never. False when the key was not there. */
   touch(key: Key<S>, ttlMs: number | undefined, options?: CallOptions): Promise<boolean>;
-  /** Of a key whose merge policy is `counter`. */
+  /** Adds a whole number; what is added at all nodes adds up. After a lost answer it is not tried again: it would count twice. */
   increment(key: Key<S>, by?: number, options?: CallOptions): Promise<Incremented>;
   /** Durable on one node all together, or not at all. */
   batch(operations: readonly BatchOperation<S>[], options?: CallOptions & { readonly copies?: number }): Promise<readonly BatchResult[]>;

@@ -116,6 +116,19 @@ test("increment asks as the route is written down", async (t) => {
   await t.throwsAsync(store.increment("n", NaN), { code: "invalid" });
 });
 
+test("increments of a real node add up, in a session too", async (t) => {
+  const { url } = await startTestNode(t);
+  const store = connect(url);
+  t.is((await store.increment("n")).value, 1);
+  t.is((await store.increment("n", 41)).value, 42);
+  const session = store.session();
+  const { token } = await session.increment("n", -2);
+  t.is(session.save()["n"]?.token, token);
+  t.is(await session.get("n"), 40);
+  await store.put("text", "x");
+  await t.throwsAsync(store.increment("text"), { instanceOf: ClientError, code: "invalid" });
+});
+
 test("errors say what, where, and what to do", async (t) => {
   let answer: readonly [status: number, text: string] = [400, problem("invalid", 400)];
   const url = await startStub(
