@@ -30,7 +30,9 @@ app.put("/prices/:item", async (call) => {
   return call.text("noted\n");
 });
 
-app.get("/prices", (call) => {
+app.get("/prices", async (call) => {
+  // After a start: what was missed has come from the other branch, or it does not answer.
+  await node.ready;
   const { entries } = node.kv.list({ prefix: "price/", limit: 100 });
   const lines = entries.map(({ key, value }) => `${key.slice("price/".length)} ${Buffer.from(value.value).toString()}\n`);
   return call.text(lines.join(""));
