@@ -18,7 +18,7 @@ const durability: readonly Mutant[] = [
     file: "lib/node.ts",
     find: "if (batch.length === 0) this.#finish(turn);",
     replace: `if (batch.length === 0) return this.#finish(turn);
-    for (const [output] of turn.outputs) if (output.type === "settle") this.#settle(output.ticket, output.result);`,
+    for (const [output] of turn.outputs) if (output.type === "settle") this.#waiting.settle(output.ticket, output.result);`,
   },
   {
     name: "sends before the batch is durable",
@@ -32,7 +32,7 @@ const durability: readonly Mutant[] = [
     file: "lib/node.ts",
     find: "this.#durable = turn.outputs;",
     replace: `this.#durable = turn.outputs;
-    for (const [output] of this.#open.outputs) if (output.type === "settle") this.#settle(output.ticket, output.result);`,
+    for (const [output] of this.#open.outputs) if (output.type === "settle") this.#waiting.settle(output.ticket, output.result);`,
   },
   {
     name: "goes on after a failed batch",
@@ -62,8 +62,8 @@ const visibility: readonly Mutant[] = [
   {
     name: "lost entries are noticed, and the context is kept",
     file: "lib/core/store-open.ts",
-    find: "for (const prefix of [CONTEXT, INDEX, EXPIRY]) await clear(storage, prefix);",
-    replace: "for (const prefix of [INDEX, EXPIRY]) await clear(storage, prefix);",
+    find: "for (const prefix of [CONTEXT, INDEX, EXPIRY, SEVERAL]) await clear(storage, prefix);",
+    replace: "for (const prefix of [INDEX, EXPIRY, SEVERAL]) await clear(storage, prefix);",
   },
   {
     name: "a turn does not see its own writes",
@@ -102,11 +102,9 @@ const causality: readonly Mutant[] = [
   },
   {
     name: "a token counts for everything that the key holds",
-    file: "lib/core/store.ts",
-    find: `const observed = input.observed ?? dotsOf(before);
-    const digest`,
-    replace: `const observed = dotsOf(before);
-    const digest`,
+    file: "lib/core/local-write.ts",
+    find: "if (policy === undefined) return input.observed;",
+    replace: "if (policy === undefined) return dotsOf(before);",
   },
   {
     name: "an incarnation is kept although another life of it goes on",
