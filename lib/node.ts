@@ -49,6 +49,8 @@ export class Node {
   /** `#work` will run, or runs. */
   #scheduled = false;
   #isWorking = false;
+  /** The last step took milliseconds: the sockets come first, before the next. */
+  #yields = false;
   #stopped: Error | undefined;
   #failed = false;
   #idle: (() => void)[] = [];
@@ -133,7 +135,7 @@ export class Node {
 
   /** Worth a batch at once, whatever else is about to come. */
   get #isRipe(): boolean {
-    return this.#writing === undefined && !this.#isWorking && this.#deps.defer !== undefined && this.#pace.isRipe;
+    return this.#writing === undefined && !this.#isWorking && !this.#yields && this.#deps.defer !== undefined && this.#pace.isRipe;
   }
 
   #schedule(): void {
@@ -147,28 +149,26 @@ export class Node {
 
   /** Steps what waits, also while a batch is on its way; hands the turn over as soon as none is. */
   #work(): void {
-    let yields = false;
     this.#isWorking = true;
-    while (!yields && !this.#failed && this.#inbox.length + this.#open.inputs.length > 0) {
-      yields = this.#takeInputs();
+    this.#yields = false;
+    while (!this.#yields && !this.#failed && this.#inbox.length + this.#open.inputs.length > 0) {
+      this.#takeInputs();
       if (this.#writing !== undefined || this.#failed) break;
       this.#handOver();
     }
     this.#isWorking = false;
     this.#scheduled = false;
-    if (yields && this.#inbox.length > 0) this.#schedule();
+    if (this.#yields && this.#inbox.length > 0) this.#schedule();
     if (!this.#isBusy) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  /** True when it ended early, after a step that took milliseconds: the sockets come first, before the next. */
-  #takeInputs(): boolean {
+  #takeInputs(): void {
     const now = this.#deps.clock.now();
     const turn = this.#open;
     let taken = 0;
     let continues = false;
-    let yields = false;
     try {
-      while (!yields && taken < this.#inbox.length && this.#hasRoom(turn)) {
+      while (!this.#yields && taken < this.#inbox.length && this.#hasRoom(turn)) {
         const queued = this.#inbox[taken++]!;
         turn.inputs.push(queued);
         if (queued.input.type === "write") turn.operations += queued.input.operations.length;
@@ -178,14 +178,13 @@ export class Node {
           else turn.outputs.push([output, queued.reply]);
         }
         if (queued.reply !== undefined && !decided.some((output) => output.type === "reply")) queued.reply(undefined);
-        yields = this.#deps.defer !== undefined && isLong(queued.input);
+        this.#yields = this.#deps.defer !== undefined && isLong(queued.input);
       }
     } catch (error) {
       this.#fail(error);
     }
     this.#inbox = taken === this.#inbox.length ? [] : this.#inbox.slice(taken);
     if (continues) this.#continue();
-    return yields;
   }
 
   #hasRoom(turn: Turn): boolean {

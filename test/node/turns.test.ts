@@ -8,12 +8,14 @@ import { Context } from "../../lib/core/context.ts";
 import type { Message, RepairAnswer, RepairRequest } from "../../lib/core/message.ts";
 import { Node } from "../../lib/node.ts";
 import { Replica } from "../../lib/replica.ts";
-import { at, createClock, createRandom, START_MS } from "../support/chance.ts";
+import { at, createClock, createRandom, START_MS, type ManualClock } from "../support/chance.ts";
 import { createHeldStorage, quiet, type HeldStorage } from "../support/driven-nodes.ts";
 import { json, openTestStore } from "../support/stores.ts";
 import { exchanged } from "../support/world.ts";
 
 const NOW = START_MS;
+
+const REQUEST: RepairRequest = { kind: "repair-request", exchange: 1, seen: new Context(), bytesMax: 1000 };
 
 interface Bench {
   readonly node: Node;
@@ -21,6 +23,7 @@ interface Bench {
   readonly sent: Message[];
   /** Turns that were put off. */
   readonly deferred: (() => void)[];
+  readonly clock: ManualClock;
 }
 
 /** A node whose turns and whose disk go on when the test says so. */
@@ -33,8 +36,9 @@ async function createBench(keys: number): Promise<Bench> {
   const sent: Message[] = [];
   const deferred: (() => void)[] = [];
   const transport = { send: (_to: string, message: Message) => void sent.push(message) };
-  const node = new Node({ replica, storage, transport, clock: createClock(), defer: (work) => void deferred.push(work) });
-  return { node, storage, sent, deferred };
+  const clock = createClock();
+  const node = new Node({ replica, storage, transport, clock, defer: (work) => void deferred.push(work) });
+  return { node, storage, sent, deferred, clock };
 }
 
 /** One look of the event loop at what was put off. */
@@ -46,8 +50,7 @@ test("two peers that ask for a page each are answered in two turns, and who come
   const bench = await createBench(10);
   await bench.storage.letGo();
   const answered: string[] = [];
-  const request: RepairRequest = { kind: "repair-request", exchange: 1, seen: new Context(), bytesMax: 1000 };
-  for (const peer of ["b", "c"]) bench.node.receive(peer, request, () => void answered.push(peer));
+  for (const peer of ["b", "c"]) bench.node.receive(peer, REQUEST, () => void answered.push(peer));
   const turns: string[][] = [];
   while (bench.deferred.length > 0) {
     turn(bench);
@@ -55,6 +58,23 @@ test("two peers that ask for a page each are answered in two turns, and who come
     turns.push(answered.splice(0));
   }
   t.deepEqual(turns.filter((names) => names.length > 0), [["b"], ["c"]]); // prettier-ignore
+});
+
+test("one look at the sockets brings many that ask for a page: one is answered before the sockets are looked at again, however ripe the turn is", async (t) => {
+  const bench = await createBench(10);
+  await bench.storage.letGo();
+  const answered: string[] = [];
+  for (const peer of ["b", "c", "d", "e"]) {
+    bench.node.receive(peer, REQUEST, () => void answered.push(peer));
+    bench.clock.advance(10);
+  }
+  await quiet();
+  t.true(answered.length <= 1, answered.join());
+  while (bench.deferred.length > 0) {
+    turn(bench);
+    await quiet();
+  }
+  t.deepEqual(answered, ["b", "c", "d", "e"]);
 });
 
 /** The node is empty and has been answered by a peer of so many entries; its repair has begun. */
