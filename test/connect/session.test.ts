@@ -4,10 +4,15 @@ import { ClientError, connect, type Session } from "../../lib/connect.ts";
 import { startTestNode, until, type TestNode } from "../support/nodes.ts";
 import { bodyOf, problem, startStub } from "./support.ts";
 
-/** Nodes that have heard of each other, and do not push for now: their transports throw away what one side writes. */
-async function startApart(t: ExecutionContext): Promise<[TestNode, TestNode]> {
+/** Nodes of which each knows that the other one is up, and what it last said that it holds. */
+async function startPair(t: ExecutionContext): Promise<[TestNode, TestNode]> {
   const first = await startTestNode(t, { tuning: { pingEveryMs: 1, jitterMs: 0 } });
   const second = await startTestNode(t, { peers: [first.url], tuning: { pingEveryMs: 1, jitterMs: 0 } });
+  const hasHeard = ({ kv }: TestNode): boolean => {
+    const peer = kv.status().peers[0];
+    return peer?.status === "alive" && peer.inSync !== undefined;
+  };
+  await until(t, "each has heard of the other", () => hasHeard(first) && hasHeard(second), [first, second]);
   return [first, second];
 }
 
@@ -17,8 +22,7 @@ function moving<S extends Session>(session: S, url: string): Session {
 }
 
 test("a session that moves to a node that has not heard of its write reads its write", async (t) => {
-  const [first, second] = await startApart(t);
-  await until(t, "the second knows the first", () => second.kv.status().peers[0]?.status === "alive", [first, second]);
+  const [first, second] = await startPair(t);
   // Stored at the first node and pushed to nobody.
   await first.kv.write([{ key: "k", value: Buffer.from("1") }], { local: true });
   const here = connect(first.url).session();
@@ -31,7 +35,7 @@ test("a session that moves to a node that has not heard of its write reads its w
 });
 
 test("a session's deletion stays deleted at a node that still holds the value", async (t) => {
-  const [first, second] = await startApart(t);
+  const [first, second] = await startPair(t);
   await first.kv.write([{ key: "k", value: Buffer.from("1") }]);
   await until(t, "both hold it", () => second.kv.get("k") !== undefined, [first, second]);
   const { token } = first.kv.get("k")!;
