@@ -73,5 +73,5 @@ function spellingOf(name: string, definition: ArgDef): string {
 
 function sentenceOf({ description = "", default: value, required }: ArgDef): string {
   if (required === true) return `${description} Required.`;
-  return value === undefined || typeof value === "boolean" ? description : `${description} Default: ${value}.`;
+  return value === undefined || value === "" || typeof value === "boolean" ? description : `${description} Default: ${value}.`;
 }

@@ -10,7 +10,7 @@ import { createClient, type NodeStatus } from "../lib/client.ts";
 import { createCommand, type Terminal, type Values } from "./command.ts";
 import { EXIT, Failure, nodeFailure, usageFailure } from "./exit.ts";
 import { DATA_FOLDER } from "./serve.ts";
-import { readCount, readPort, readSeconds } from "./settings.ts";
+import { readCount, readMerge, readPort, readSeconds } from "./settings.ts";
 import { listenForStop } from "./signals.ts";
 import { createPaint, type Colour, type Paint } from "./terminal.ts";
 import { startChild, type ChildNode } from "./up/child.ts";
@@ -44,6 +44,12 @@ const args = {
     default: "5",
     description: "Seconds without an answer after which a peer is down; serve alone takes 15.",
   },
+  merge: {
+    type: "string",
+    valueHint: "cart:=union",
+    default: "",
+    description: "How concurrent values merge, by the beginning of the key, as with serve.",
+  },
   "cluster-key-file": { type: "string", valueHint: "FILE", description: "The nodes sign what they say to each other, as with serve." },
 } as const;
 
@@ -56,6 +62,7 @@ export const up = createCommand({
   ],
   args,
   conflicts: [["data", "memory"]],
+  lists: ["merge"],
   examples: [
     ["npm start", "three nodes on 8001, 8002 and 8003"],
     ["npm start -- --nodes=5 --port=9001", "five nodes on 9001 to 9005"],
@@ -111,10 +118,12 @@ function readPlans(values: Values<typeof args>, program: Program): NodePlan[] {
   const timeoutSeconds = readSeconds("timeout", values.timeout) / 1_000;
   const folder = values.memory ? undefined : values.data;
   const clusterKeyFile = readKeyFile(values["cluster-key-file"]);
-  return planCluster({ nodes, port, folder, pingEverySeconds, timeoutSeconds, clusterKeyFile }, program);
+  // Looked at here, because each node would say the same of it.
+  readMerge("merge", values.merge);
+  return planCluster({ nodes, port, folder, pingEverySeconds, timeoutSeconds, clusterKeyFile, merge: values.merge }, program);
 }
 
-/** Looked at here, because each node would say the same of it. */
+/** Like the policies. */
 function readKeyFile(path: string | undefined): string | undefined {
   try {
     if (path !== undefined) readClusterKeys(path);

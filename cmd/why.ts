@@ -29,7 +29,12 @@ export interface Why {
     readonly bytes: number;
   }[];
   readonly gone: readonly { readonly dot: string; readonly node?: string; readonly time?: string; readonly by: readonly string[] }[];
-  readonly holders: readonly { readonly name: string; readonly address: string; readonly holds: string }[];
+  readonly holders: readonly {
+    readonly name: string;
+    readonly address: string;
+    readonly holds: string;
+    readonly writes?: readonly string[];
+  }[];
 }
 
 export const why = createCommand({
@@ -37,7 +42,7 @@ export const why = createCommand({
   summary: "why a key shows what it shows",
   details: [
     "Each write that the key holds, with the node that took it and its time by that node's clock; below it, what it is known to have replaced. Then the rule " +
-      "that made the answer of them, and which nodes hold the same. A node remembers what was replaced for a while, and not over a restart.",
+      "that made the answer of them, and what each node holds now: the peers are asked. A node remembers what was replaced for a while, and not over a restart.",
     "A dot names a write: the incarnation of the node that took it, and its number there.",
   ],
   args: {
@@ -58,10 +63,10 @@ export const why = createCommand({
 
 const HOLDS: Readonly<Record<string, string>> = {
   here: "the node that was asked",
-  same: "held the same at the last comparison",
-  differs: "differed at the last comparison, perhaps in another key",
-  unknown: "not compared yet",
-  away: "does not answer",
+  same: "holds the same",
+  nothing: "holds nothing of it",
+  unknown: "did not answer in time",
+  away: "is away",
 };
 
 export function renderWhy(about: Why, paint: Paint): string {
@@ -79,7 +84,9 @@ export function renderWhy(about: Why, paint: Paint): string {
   const rest = gone.filter(({ dot }) => !shown.has(dot));
   if (rest.length > 0) lines.push("  gone, by a deletion or by a write that is gone as well");
   for (const entry of rest) lines.push(`    x ${goneText(entry)}, by ${entry.by.join(", ")}`);
-  const rows = holders.map(({ name, address, holds }) => [`  ${printable(name)}`, printable(address), HOLDS[holds] ?? holds]);
+  const rows = holders.map(({ name, address, holds, writes: theirs = [] }) => {
+    return [`  ${printable(name)}`, printable(address), holds === "other" ? `holds ${theirs.join(", ")}` : (HOLDS[holds] ?? holds)];
+  });
   return `${[...lines, "", "who holds it", ...table(rows)].join("\n")}\n`;
 }
 

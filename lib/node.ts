@@ -78,6 +78,10 @@ export class Node {
   }
 
   /** Resolves when what `copies` nodes hold of the key, and all that `seen` names, is durable here; or with why it is not. */
+  look(key: EntryKey): Promise<WriteResult> {
+    return this.#ask((ticket) => ({ type: "look", ticket, key }));
+  }
+
   read(key: EntryKey, copies: number, seen: readonly Dot[]): Promise<WriteResult> {
     return this.#ask((ticket) => ({ type: "read", ticket, key, copies, seen }));
   }

@@ -89,6 +89,8 @@ export class Replica {
         return this.#onWrite(input, now);
       case "read":
         return this.#reads.begin(input, now);
+      case "look":
+        return this.#reads.look(input, now);
       case "message":
         return this.#onMessage(input.from, input.message, now);
       case "unreachable":

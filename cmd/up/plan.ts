@@ -13,6 +13,8 @@ export interface ClusterOptions {
   readonly pingEverySeconds: number;
   readonly timeoutSeconds: number;
   readonly clusterKeyFile: string | undefined;
+  /** As it was typed; empty for no policies. */
+  readonly merge: string;
 }
 
 export interface NodePlan {
@@ -49,6 +51,7 @@ export function planCluster(options: ClusterOptions, program: Program): NodePlan
       `--pingfreq=${options.pingEverySeconds}`,
       `--timeout=${options.timeoutSeconds}`,
       ...folderFlags(folder, name),
+      ...(options.merge === "" ? [] : [`--merge=${options.merge}`]),
       ...(options.clusterKeyFile === undefined ? [] : [`--cluster-key-file=${options.clusterKeyFile}`]),
     ];
     const commandLine = [program.shown, ...argv.map(quote)].join(" ");

@@ -120,11 +120,13 @@ export interface KvWhyGone {
   readonly by: readonly string[];
 }
 
-export interface KvWhyHolder {
+export interface KvHolder {
   readonly name: string;
   readonly address: string;
-  /** `same`: at the last comparison it held all that this node held. */
-  readonly holds: "here" | "same" | "differs" | "unknown" | "away";
+  /** As the peer answered just now: the `same` writes as this node, `other` ones, or `nothing`. `unknown`: it did not answer within 2 s. */
+  readonly holds: "here" | "same" | "other" | "nothing" | "unknown" | "away";
+  /** Dots of the writes that it holds, when that is known. */
+  readonly writes: readonly string[] | undefined;
 }
 
 export interface KvWhy {
@@ -135,7 +137,6 @@ export interface KvWhy {
   readonly writes: readonly KvWhyWrite[];
   /** The last of them first. What is older, or was before this process began, is not known any more. */
   readonly gone: readonly KvWhyGone[];
-  readonly holders: readonly KvWhyHolder[];
 }
 
 export interface RepairSent {
@@ -183,6 +184,8 @@ export interface Kv {
   conflicts(options: KvListOptions): KvListing;
   /** Where what the key shows comes from, as far as this node knows. */
   why(key: string): KvWhy;
+  /** This node, and what each of its peers holds of the key: those that are up are asked. Throws `overloaded`. */
+  holders(key: string): Promise<KvHolder[]>;
   /** Hears of every change of a key that begins with `prefix`, after it is durable. Returns how to stop. */
   watch(prefix: string, listener: (event: KvEvent) => void): () => void;
   status(): NodeStatus;

@@ -30,8 +30,16 @@ export type WriteResult =
       readonly dots: readonly (Dot | readonly Dot[] | undefined)[];
       /** Nodes that are known to hold the write durably, this one included; for a read, those that have answered. */
       readonly copies: number;
+      /** For a look: what the peers that answered in time hold. */
+      readonly held?: readonly Held[];
     }
   | { readonly ok: false; readonly error: ConcordError; readonly copies: number };
+
+/** Which values of the key that was looked at a peer holds. */
+export interface Held {
+  readonly peer: string;
+  readonly dots: readonly Dot[];
+}
 
 export interface RepairReceipt {
   readonly peer: string;

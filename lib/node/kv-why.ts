@@ -1,11 +1,13 @@
 /**
- * Why a key shows what it shows: which writes it holds, what they replaced, and what chose among them. All of it is what this node knows:
- * the siblings, and the replaced values that it remembers since its start (recent-removals.ts). Nothing is kept for this alone.
+ * Why a key shows what it shows: which writes it holds, what they replaced, what chose among them, and who holds them. The writes are what
+ * this node knows: the siblings, and the replaced values that it remembers since its start (recent-removals.ts). Nothing is kept for this
+ * alone. The peers are asked.
  */
 import { formatDot, includesDot, type Dot } from "../core/dot.ts";
-import { byPick, isExpired, type Siblings } from "../core/entry.ts";
-import type { KvWhy, KvWhyGone, KvWhyHolder, KvWhyWrite } from "../core/kv.ts";
+import { byPick, dotsOf, isExpired, type Siblings } from "../core/entry.ts";
+import type { KvHolder, KvWhy, KvWhyGone, KvWhyWrite } from "../core/kv.ts";
 import type { EntryKey } from "../core/layout.ts";
+import type { Held } from "../core/output.ts";
 import { show as shownBy } from "../core/policy.ts";
 import type { PolicyName } from "../core/policy/names.ts";
 import { seenOf } from "../core/policy/seen.ts";
@@ -33,7 +35,7 @@ export interface WhyAbout {
   readonly gone: readonly Removal[];
 }
 
-export function explain({ showing, key, siblings, gone }: WhyAbout, holders: readonly KvWhyHolder[]): KvWhy {
+export function explain({ showing, key, siblings, gone }: WhyAbout): KvWhy {
   const shown = show(showing, key, siblings);
   const writes = [...siblings]
     .sort((a, b) => byPick(b, a))
@@ -46,7 +48,7 @@ export function explain({ showing, key, siblings, gone }: WhyAbout, holders: rea
       return { value: new KvView(showing, key, siblings, alone), isExpired: expired, replaced, seen: seenOf(sibling) };
     });
   const goneLast = gone.slice(-GONE_MAX).reverse().map(goneOf);
-  return { shown, because: becauseOf(shown, siblings, showing.nowMs), writes, gone: goneLast, holders };
+  return { shown, because: becauseOf(shown, siblings, showing.nowMs), writes, gone: goneLast };
 }
 
 function goneOf({ dot, by, written }: Removal): KvWhyGone {
@@ -61,11 +63,23 @@ function becauseOf(shown: KvView | undefined, siblings: Siblings, nowMs: number)
   return live === 1 ? "it is the only value that the key holds" : `${live} writes hold equal values, which are one`;
 }
 
-export function holdersOf(self: { readonly name: string; readonly address: string }, members: readonly Member[]): KvWhyHolder[] {
-  const peers = members.map((member): KvWhyHolder => {
-    const { address, name, isUp, summary, differed } = member;
-    const holds = !isUp ? "away" : summary === undefined ? "unknown" : differed === 0 ? "same" : "differs";
-    return { name: name === "" ? address : name, address, holds };
+export function holdersOf(
+  self: { readonly name: string; readonly address: string },
+  siblings: Siblings,
+  members: readonly Member[],
+  held: readonly Held[],
+): KvHolder[] {
+  const own = dotsOf(siblings).map((dot) => formatDot(dot));
+  const peers = members.map(({ address, name, isUp }): KvHolder => {
+    const writes = held.find(({ peer }) => peer === address)?.dots.map((dot) => formatDot(dot));
+    const holds = writes === undefined ? (isUp ? "unknown" : "away") : heldBeside(own, writes);
+    return { name: name === "" ? address : name, address, holds, writes };
   });
-  return [{ name: self.name, address: self.address, holds: "here" }, ...peers];
+  return [{ name: self.name, address: self.address, holds: "here", writes: own }, ...peers];
+}
+
+/** Both are in the order of dots. */
+function heldBeside(own: readonly string[], writes: readonly string[]): "same" | "other" | "nothing" {
+  if (own.length === writes.length && own.every((dot, at) => dot === writes[at])) return "same";
+  return writes.length === 0 ? "nothing" : "other";
 }

@@ -89,8 +89,14 @@ export function createKv(deps: KvDeps): NodeKv {
 
     why(key) {
       const bytes = checkKey(key);
-      const about = { showing: showing(), key: bytes, siblings: read(bytes), gone: store.recentRemovals.of(bytes) };
-      return explain(about, holdersOf(deps, node.replica.membership.members()));
+      return explain({ showing: showing(), key: bytes, siblings: read(bytes), gone: store.recentRemovals.of(bytes) });
+    },
+
+    async holders(key) {
+      const bytes = checkKey(key);
+      const looked = await node.look(bytes);
+      if (!looked.ok) throw looked.error;
+      return holdersOf(deps, read(bytes), node.replica.membership.members(), looked.held ?? []);
     },
 
     watch(prefix, listener) {

@@ -30,6 +30,8 @@ export type Input =
    * A client's read that wants what `copies` nodes hold, this one included, and all that `seen` names: merged here before the answer.
    */
   | { readonly type: "read"; readonly ticket: number; readonly key: EntryKey; readonly copies: number; readonly seen: readonly Dot[] }
+  /** Asks the peers which values of the key they hold, and changes nothing. */
+  | { readonly type: "look"; readonly ticket: number; readonly key: EntryKey }
   | { readonly type: "message"; readonly from: string; readonly message: Message }
   /** The transport could not reach a peer. */
   | { readonly type: "unreachable"; readonly to: string; readonly why: string }

@@ -16,6 +16,7 @@ import type { Store } from "../core/store.ts";
 import type { Membership } from "../peers/membership.ts";
 import type { Pusher } from "../repair/pusher.ts";
 import type { Input } from "./input.ts";
+import { Looks } from "./looks.ts";
 
 export interface ReadsOptions {
   /** How long a client waits for further copies. */
@@ -23,6 +24,9 @@ export interface ReadsOptions {
   /** Clients' reads that may wait at once; as for writes. */
   readonly waitingWritesMax: number;
 }
+
+/** As long as a person waits who wants to know who holds a key. */
+const LOOK_MS = 2_000;
 
 type ReadInput = Extract<Input, { readonly type: "read" }>;
 
@@ -50,6 +54,7 @@ export class Reads {
   readonly #waiting = new Map<number, WaitingRead>();
   /** The ticket of the read that an exchange belongs to. */
   readonly #tickets = new Map<number, number>();
+  readonly #looks: Looks;
 
   constructor(store: Store, membership: Membership, pusher: Pusher, options: ReadsOptions, nextExchange: () => number) {
     this.#store = store;
@@ -57,24 +62,19 @@ export class Reads {
     this.#pusher = pusher;
     this.#options = options;
     this.#nextExchange = nextExchange;
+    this.#looks = new Looks(nextExchange);
   }
 
   get waitingCount(): number {
-    return this.#waiting.size;
+    return this.#waiting.size + this.#looks.waitingCount;
   }
 
   begin(input: ReadInput, now: Now): Output[] {
     const nodes = 1 + this.#membership.members().length;
     if (input.copies > nodes)
       return [this.#refuse(input, "invalid", `${input.copies} nodes were to be read, and this node knows of ${nodes}`)];
-    if (this.#waiting.size >= this.#options.waitingWritesMax)
-      return [this.#refuse(input, "overloaded", "too many reads wait for other nodes")];
-    const others = this.#membership
-      .members()
-      // A peer of the base protocol has no summary, and no dots that it could be asked for.
-      .filter((member) => member.isUp && member.summary !== undefined)
-      .sort((a, b) => (b.roundTripMs ?? Infinity) - (a.roundTripMs ?? Infinity))
-      .map(({ address }) => address);
+    if (this.#isFull) return [this.#refuse(input, "overloaded", "too many reads wait for other nodes")];
+    const others = this.#readable();
     const read = {
       ...input,
       others,
@@ -90,6 +90,25 @@ export class Reads {
     return [...outputs, ...this.#settleIfDone(read)];
   }
 
+  /** Settles with what each peer holds that answers before a person has lost patience. */
+  look(input: Extract<Input, { readonly type: "look" }>, now: Now): Output[] {
+    if (this.#isFull) return [this.#refuse(input, "overloaded", "too many reads wait for other nodes")];
+    return this.#looks.begin(input, dotsOf(this.#store.read(input.key)), this.#readable(), now.monotonicMs + LOOK_MS);
+  }
+
+  get #isFull(): boolean {
+    return this.waitingCount >= this.#options.waitingWritesMax;
+  }
+
+  /** The peers that can be asked, the nearest last. One of the base protocol has no summary, and no dots that it could be asked for. */
+  #readable(): string[] {
+    return this.#membership
+      .members()
+      .filter((member) => member.isUp && member.summary !== undefined)
+      .sort((a, b) => (b.roundTripMs ?? Infinity) - (a.roundTripMs ?? Infinity))
+      .map(({ address }) => address);
+  }
+
   /** The answering side. */
   answer({ exchange, key, held }: ReadRequest): ReadAnswer {
     const live = dotsOf(this.#store.read(key));
@@ -97,11 +116,14 @@ export class Reads {
     return { kind: "read-answer", exchange, entry: this.#store.wireEntry(key, gone) };
   }
 
-  onAnswer(from: string, { exchange, entry }: ReadAnswer, now: Now): ReadStep {
-    const read = this.#waiting.get(this.#tickets.get(exchange) ?? -1);
-    if (read?.asked.get(from) !== exchange || entry.key !== read.key) return { outputs: [], merged: [] };
+  onAnswer(from: string, answer: ReadAnswer, now: Now): ReadStep {
+    const { exchange, entry } = answer;
     const outputs: Output[] = [];
     try {
+      const looked = this.#looks.onAnswer(from, answer);
+      if (looked !== undefined) return { outputs: looked, merged: [] };
+      const read = this.#waiting.get(this.#tickets.get(exchange) ?? -1);
+      if (read?.asked.get(from) !== exchange || entry.key !== read.key) return { outputs: [], merged: [] };
       const outcome = this.#store.merge(entry, new Context(), now.wallMs);
       this.#pushWhatLacks(from, outcome, outputs);
       this.#close(read, from);
@@ -117,7 +139,7 @@ export class Reads {
 
   /** A peer cannot be reached: somebody else is asked. */
   onPeerFailed(peer: string): Output[] {
-    const outputs: Output[] = [];
+    const outputs = this.#looks.onPeerFailed(peer);
     for (const read of this.#waiting.values()) {
       if (!read.asked.has(peer)) continue;
       this.#close(read, peer);
@@ -128,7 +150,7 @@ export class Reads {
   }
 
   onTick(now: Now): Output[] {
-    const outputs: Output[] = [];
+    const outputs = this.#looks.onTick(now);
     for (const read of this.#waiting.values()) {
       if (read.untilMs <= now.monotonicMs) outputs.push(this.#giveUp(read));
       else this.#askNext(read, outputs);
@@ -168,7 +190,7 @@ export class Reads {
     return this.#refuse(read, "behind", "no node that answers has seen yet what the token names");
   }
 
-  #refuse({ ticket }: ReadInput, code: ConcordError["code"], message: string): Output {
+  #refuse({ ticket }: { readonly ticket: number }, code: ConcordError["code"], message: string): Output {
     return { type: "settle", ticket, result: { ok: false, error: new ConcordError(code, message), copies: 0 } };
   }
 

@@ -136,6 +136,29 @@ test("fields: a value keeps its form to the letter, and odd names are names", (t
   t.is(Object.keys(b.shown() as object).length, 4);
 });
 
+test("union: what was read and is held no more was read all the same, and goes when it is left out", (t) => {
+  const a = new Held("a", "union");
+  a.put(["milk"]);
+  const read = dotsOf(a.siblings);
+  a.put(["milk", "bread"], { read });
+  a.put(["tea"], { read });
+  t.deepEqual(a.shown(), ["bread", "tea"], "milk was read, bread was not");
+  a.put(["milk", "tea"], { read: dotsOf(a.siblings) });
+  t.deepEqual(new Set(a.shown() as string[]), new Set(["tea", "milk"]), "put in anew");
+});
+
+test("union: who leaves out an element that two have put in, and has read of one, takes out that one alone", (t) => {
+  const [a, b] = pair("union");
+  a.put(["milk"]);
+  b.put(["milk"]);
+  const read = dotsOf(a.siblings);
+  meet(a, b);
+  a.put([], { read });
+  t.deepEqual(a.shown(), ["milk"]);
+  a.put([], { read: dotsOf(a.siblings) });
+  t.deepEqual(a.shown(), []);
+});
+
 test("fields: a writer who read an old state leaves alone what it had not read", (t) => {
   const [a, b] = pair("fields");
   a.put({ x: 1 });

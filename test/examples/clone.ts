@@ -27,7 +27,7 @@ export interface Terminal {
 
 export interface Clone {
   readonly firstPort: number;
-  /** Resolves with the lines that a command prints, when it has ended. */
+  /** Resolves with the lines that a command prints, when it has ended. The variables that it sets are there for the next one. */
   run(command: string): Promise<string[]>;
   open(command: string): Terminal;
   write(file: string, text: string): void;
@@ -48,7 +48,7 @@ export async function makeClone(): Promise<Clone> {
   const terminals: Terminal[] = [];
   return {
     firstPort,
-    run: (command) => runCommand(command, folder, env),
+    run: (command) => runCommand(`[ -f .variables ] && . ./.variables\nset -a\n${command}\nexport -p > .variables`, folder, env),
     open(command) {
       // npm start takes its ports from here, and hands them on to its nodes.
       const own = command.startsWith("npm start") ? { ...env, CONCORD_PORT: String(firstPort) } : env;

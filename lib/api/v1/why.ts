@@ -42,7 +42,11 @@ const answer = v.object({
     v.object({
       name: v.string(),
       address: v.string(),
-      holds: v.picklist(["here", "same", "differs", "unknown", "away"]),
+      holds: v.pipe(
+        v.picklist(["here", "same", "other", "nothing", "unknown", "away"]),
+        v.description("As the node answered just now: the same writes, other ones, or nothing; unknown when it did not answer within 2 s."),
+      ),
+      writes: v.optional(dots("Which writes it holds.")),
     }),
   ),
 });
@@ -53,15 +57,16 @@ export function createWhyRoute({ kv }: ModernDeps): Route {
     path: "/v1/why/{key}",
     summary: "Says why a key shows what it shows",
     description:
-      "Which writes the key holds, what they are known to have replaced, which rule made the answer of them, and which nodes held the same as this one " +
-      "when they were last compared. Also for a key that is not there, or no longer.",
+      "Which writes the key holds, what they are known to have replaced, which rule made the answer of them, and which of them each node holds now: " +
+      "the peers are asked. Also for a key that is not there, or no longer.",
     query: {},
     headers: {},
     answers: { 200: { description: "What this node knows.", content: { "application/json": answer } } },
-    problems: [400],
+    problems: [400, 503],
     example: "curl localhost:8001/v1/why/hello",
-    handle({ key }) {
-      const { shown, because, writes, gone, holders } = kv.why(key);
+    async handle({ key }) {
+      const holders = await kv.holders(key);
+      const { shown, because, writes, gone } = kv.why(key);
       const nowMs = Date.now();
       const names = shown === undefined ? {} : { token: shown.token, etag: etagOf(shown.tag) };
       const head = JSON.stringify({ key, rule: shown?.rule, because, ...names }).slice(0, -1);

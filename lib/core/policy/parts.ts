@@ -64,24 +64,28 @@ export interface PartsWrite {
   readonly held: readonly Parts[];
   /** What of it the writer had read: only of that can it have left something out on purpose. */
   readonly read: readonly Parts[];
+  /** The writes whose outcome the writer had read, replaced since or not. */
+  readonly readDots: readonly Dot[];
   readonly value: readonly Named[];
   readonly dot: Dot;
   readonly stamp: Stamp;
 }
 
 /** The value after a write. Parts that the writer gave back as it had read them are not its own: they stay as they are, or gone. */
-export function writeParts({ held, read, value, dot, stamp }: PartsWrite): Parts {
+export function writeParts({ held, read, readDots, value, dot, stamp }: PartsWrite): Parts {
   const joined = joinParts(held);
   const now = latestParts(joined);
-  const then = latestParts(joinParts(read));
+  const partsRead = [...joinParts(read), ...joined.filter((part) => isCovered(part, readDots))];
+  const wasRead = new Set(partsRead.map(identity));
+  const then = latestParts(partsRead);
   const given = new Map(value.map((part) => [part.name, part]));
   const kept = new Set<string>();
   for (const [name, part] of now) {
     const incoming = given.get(name);
-    if (incoming === undefined ? !then.has(name) : isUntouched(incoming, part, then.get(name))) kept.add(name);
+    if (incoming !== undefined && isUntouched(incoming, part, then.get(name))) kept.add(name);
   }
   // All that were put there concurrently, not the latest alone: who removes one of them has not seen the others.
-  const parts = joined.filter(({ name }) => kept.has(name));
+  const parts = joined.filter((part) => kept.has(part.name) || (!given.has(part.name) && !wasRead.has(identity(part))));
   for (const [name, part] of given) {
     if (!kept.has(name) && !isSame(part, then.get(name))) parts.push({ ...part, dot, stamp });
   }
@@ -157,6 +161,14 @@ function identity({ name, dot }: Part): string {
 
 function hasSeen({ seen }: Parts, dot: Dot): boolean {
   return (seen.get(dot.incarnation) ?? 0) >= dot.counter;
+}
+
+/**
+ * What an incarnation wrote to the key up to its write that was read: it was in what was read, or had been taken out. So it is known to have been read
+ * also when that write has been replaced meanwhile, and its outcome lies here no more.
+ */
+function isCovered({ dot }: Part, readDots: readonly Dot[]): boolean {
+  return readDots.some(({ incarnation, counter }) => incarnation === dot.incarnation && counter >= dot.counter);
 }
 
 function comparePlaced(a: Part, b: Part): number {

@@ -135,6 +135,7 @@ function storedParts(name: string, needs: string, form: PartsForm): StoredForm {
       const state = writeParts({
         held,
         read: seenByWriter.flatMap((sibling) => read(sibling) ?? []),
+        readDots: write.read ?? [],
         value: form.read(textOf(write))!,
         dot,
         stamp,

@@ -99,14 +99,14 @@ test("why: which writes, what they replaced, which rule, who holds it; also of w
     value?: unknown;
     writes: { dot: string; node: string; replaced: string[]; seen?: string[]; value?: unknown }[];
     gone: { dot: string; node: string; by: string[] }[];
-    holders: { name: string; holds: string }[];
+    holders: { name: string; holds: string; writes?: string[] }[];
   };
   const why = async (key: string): Promise<Why> => (await send(one.url, "GET", `/v1/why/${encodeURIComponent(key)}`)).json;
   await one.kv.write([{ key: "k", value: Buffer.from("1") }]);
   await one.kv.write([{ key: "k", value: Buffer.from("2") }]);
   await one.kv.write([{ key: "k", value: Buffer.from("3"), beside: true }]);
   await one.kv.write([{ key: "cart:", value: Buffer.from("[1]") }]);
-  await until(t, "both are equal", () => one.kv.why("k").holders.every(({ holds }) => holds === "here" || holds === "same"), [one, two]);
+  await until(t, "both are equal", () => one.kv.hash() === two.kv.hash(), [one, two]);
   const k = await why("k");
   t.is(k.rule, "latest");
   t.regex(k.because, /latest time/);
@@ -127,4 +127,11 @@ test("why: which writes, what they replaced, which rule, who holds it; also of w
   await one.kv.write([{ key: "k", value: undefined }]);
   const gone = await why("k");
   t.deepEqual([gone.rule, gone.writes, gone.gone.length, gone.because], [undefined, [], 3, "the key holds nothing"]);
+  // Asking who holds it has told nobody of anything: what only one node knows stays so.
+  await two.kv.write([{ key: "apart", value: Buffer.from("1") }], { local: true });
+  const apart = await why("apart");
+  t.deepEqual([apart.writes, apart.holders[1]!.holds, apart.holders[1]!.writes], [[], "other", [two.kv.get("apart")!.dot]]);
+  t.is((await send(two.url, "GET", "/v1/why/apart")).json.holders[1].holds, "nothing");
+  await two.stop();
+  await until(t, "the other is away", async () => (await why("apart")).holders[1]!.holds === "away", [one]);
 });
