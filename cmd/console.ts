@@ -32,7 +32,7 @@ export const consoleCommand = createCommand({
   ],
   args,
   conflicts: [["data", "memory"]],
-  lists: ["peers", "merge"],
+  lists: ["peers", "merge", "allow-origin"],
   examples: [
     ["concord console --port=8081 --id=node1 --cli-only", "a node alone, its data in data/node1"],
     ["concord console --port=8082 --id=node2 --peers=http://localhost:8081", "a second one, which finds the first"],

@@ -56,6 +56,12 @@ export const SERVE_ARGS = {
   },
   "tls-key": { type: "string", valueHint: "node1.key", description: "The certificate's private key." },
   "tls-ca": { type: "string", valueHint: "ca.crt", description: "The cluster's CA: peers show a certificate that it has signed." },
+  "allow-origin": {
+    type: "string",
+    valueHint: "https://app.example.com",
+    default: "",
+    description: "Origins whose pages may use this node from a browser. Without, pages of other origins than its own are refused.",
+  },
   insecure: { type: "boolean", description: "Lets in whoever reaches the --host: clients, and without a cluster key peers as well." },
   address: {
     type: "string",
@@ -75,7 +81,7 @@ export const serve = createCommand({
   ],
   args: SERVE_ARGS,
   conflicts: [["data", "memory"]],
-  lists: ["peers", "merge"],
+  lists: ["peers", "merge", "allow-origin"],
   examples: [
     ["concord serve --port=8001 --peers=http://localhost:8002,http://localhost:8003", "one of three nodes"],
     ["concord serve --port=8001 --peers= --memory", "a node alone, for a try"],
@@ -133,6 +139,7 @@ export function readOptions(values: Values<typeof SERVE_ARGS>): ServeOptions {
     tls,
     insecure,
     merge: readMerge("merge", values.merge),
+    allowOrigins: values["allow-origin"].split(",").filter((origin) => origin !== ""),
   };
 }
 

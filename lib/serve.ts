@@ -6,6 +6,7 @@
  * under way and hand them to the peers, let go of the port, close the data.
  */
 import { createRequire } from "node:module";
+import { guardBrowsers } from "./api/browsers.ts";
 import { createApp } from "./api/app.ts";
 import type { TakePairs } from "./api/peer.ts";
 import { DEFAULT_HOSTNAME, listenHttp, type HttpServer } from "./api/http.ts";
@@ -178,7 +179,9 @@ function compose(parts: Parts, options: NodeOptions): RunningNode {
   const watching = new AbortController();
   const takePairs: TakePairs = (pairs) => memory.take(pairs);
   const appDeps = { kv: clientsKv, inbox: node, takePairs, log, gate: round.gate, about, stopping: watching.signal };
-  server.serve(createApp({ ...appDeps, access: access.incoming(log) }));
+  const trustsOwnMachine = options.tokenFile === undefined && options.insecure !== true;
+  const browsers = { allowed: options.allowOrigins ?? [], trustsOwnMachine, address };
+  server.serve(guardBrowsers(createApp({ ...appDeps, access: access.incoming(log) }), browsers));
   access.follow(log, server);
 
   const ticker = (options.createTicker ?? createCronTicker)(() => node.tick());

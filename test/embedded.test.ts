@@ -153,7 +153,7 @@ test("what a program cannot have meant is refused", async (t) => {
 test("without a key the node answers its own machine only, and a server that hides where requests come from not at all", async (t) => {
   const node = await embed(t);
   const from = (remoteAddress: string) => ({
-    incoming: { url: "/ping", method: "GET", headers: {}, socket: { remoteAddress } },
+    incoming: { url: "/ping", method: "GET", headers: {}, rawHeaders: [], socket: { remoteAddress } },
     outgoing: {},
   });
   const ask = async (target: EmbeddedNode, env: object): Promise<number> => (await target.app.request("/ping", {}, env)).status;

@@ -19,7 +19,7 @@ import { getRequestListener } from "@hono/node-server";
 import { TLS_VERSION_MIN, type TlsTexts } from "../auth/tls-files.ts";
 import { assert, ConcordError } from "../core/errors.ts";
 import { refusal } from "./answer.ts";
-import type { App } from "./app.ts";
+import type { Answering } from "./browsers.ts";
 import { createDeadlines } from "./deadlines.ts";
 
 export interface HttpServerOptions {
@@ -35,7 +35,7 @@ export interface HttpServer {
   /** The base URL at which this machine reaches it. */
   readonly url: string;
   /** Answers from now on; called once. */
-  serve(app: App): void;
+  serve(app: Answering): void;
   /** For connections from now on. */
   renew(tls: TlsTexts): void;
   /** Takes no new connections, lets requests finish, and cuts what has not after the deadline. */

@@ -10,7 +10,7 @@ import { Socket } from "node:net";
 import { Hono } from "hono";
 import { isLoopback } from "../auth/loopback.ts";
 import { refusal } from "./answer.ts";
-import type { App } from "./app.ts";
+import type { Answering } from "./browsers.ts";
 import type { Bindings } from "./request.ts";
 
 export interface Mounted {
@@ -19,7 +19,7 @@ export interface Mounted {
   /** For the program itself: nobody asks where the request came from. Whoever passes on requests of others answers for them. */
   fetch(request: Request): Promise<Response>;
   /** Answers from now on; called once. */
-  serve(app: App): void;
+  serve(app: Answering): void;
   /** Takes no more requests, and resolves when those under way are answered, or after the deadline. */
   close(deadlineMs: number): Promise<void>;
 }
@@ -32,7 +32,7 @@ export interface MountedOptions {
 }
 
 export function createMounted({ path, ownMachineOnly }: MountedOptions): Mounted {
-  let inner: App | undefined;
+  let inner: Answering | undefined;
   let isClosed = false;
   let underWay = 0;
   let onIdle: () => void = () => undefined;

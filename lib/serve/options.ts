@@ -25,6 +25,8 @@ export interface NodeOptions {
   readonly tokenFile?: string | undefined;
   /** PEM files: this node's certificate and its key, and the certificates of its cluster's CA. With them it speaks only TLS. */
   readonly tls?: TlsPaths | undefined;
+  /** Origins such as https://app.example.com whose pages may use this node from a browser; its own may always. */
+  readonly allowOrigins?: readonly string[] | undefined;
   /** Lets in whoever reaches the port: clients, and without a cluster key peers as well. */
   readonly insecure?: boolean | undefined;
   /** The base URL under which the peers know this node; http://localhost:<port> by default. */
@@ -58,14 +60,23 @@ export function checkOptions(options: ServeOptions): void {
 }
 
 /** Throws `invalid`. */
-export function checkNodeOptions({ name, pingEveryMs, timeoutMs, tokenFile, clusterKeyFile, merge = [] }: NodeOptions): void {
+export function checkNodeOptions(options: NodeOptions): void {
+  const { name, pingEveryMs, timeoutMs, tokenFile, clusterKeyFile, merge = [], allowOrigins = [] } = options;
   checkMerge(merge);
+  for (const origin of allowOrigins) checkOrigin(origin);
   if (name === "" || Buffer.byteLength(name ?? "") > NAME_BYTES_MAX) throw invalid(`the name has 1 to ${NAME_BYTES_MAX} bytes`);
   checkMs("the time between pings", pingEveryMs);
   checkMs("the timeout", timeoutMs);
   if (tokenFile !== undefined && clusterKeyFile === undefined) {
     throw invalid("tokens for clients without a cluster key would leave the door for peers open: give a cluster key file too");
   }
+}
+
+/** As a browser writes it: lower case, and the port when it is not the usual one. */
+function checkOrigin(given: string): void {
+  if (/^https?:\/\//.test(given) && URL.canParse(given) && new URL(given).origin === given) return;
+  const meant = URL.canParse(given) && /^https?:$/.test(new URL(given).protocol) ? new URL(given).origin : "https://app.example.com";
+  throw invalid(`${JSON.stringify(given)} is not an origin: write it as browsers do, such as ${meant}`);
 }
 
 function checkAccess({ hostname = DEFAULT_HOSTNAME, clusterKeyFile, insecure = false }: ServeOptions): void {

@@ -23,7 +23,7 @@ export const PROBLEM_KINDS = {
   "not-allowed": {
     status: 403,
     title: "Who asks may not do this",
-    hint: "It takes a token that may write, or asking on the node's own machine.",
+    hint: "It takes a token that may write, asking on the node's own machine, or a page whose origin the node allows.",
   },
   "no-such-route": { status: 404, title: "There is nothing at this path", hint: "/docs lists the paths that there are." },
   "key-not-found": { status: 404, title: "The key is not there", hint: "It was never written here, was deleted, or has expired." },
