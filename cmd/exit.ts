@@ -6,7 +6,7 @@ import { ConcordError } from "../lib/core/errors.ts";
 
 export const EXIT = {
   done: 0,
-  /** get or del of a key that is not there. */
+  /** get or del of a key that is not there; a scrub that leaves values which no peer has sent. */
   keyMissing: 1,
   /** A flag, a value, a port that is taken: what was typed cannot be done. */
   usage: 2,

@@ -34,6 +34,10 @@ const commands: Readonly<Record<string, Listed>> = {
   status: { summary: "a node, its peers, and whether they hold the same", load: async () => (await import("./status.ts")).status },
   keygen: { summary: "makes a cluster key, or tokens for clients", load: async () => (await import("./keygen.ts")).keygen },
   certs: { summary: "makes a CA and certificates for nodes", load: async () => (await import("./certs.ts")).certs },
+  scrub: {
+    summary: "has a node read all that it has stored, and put right what its disk has damaged",
+    load: async () => (await import("./scrub.ts")).scrub,
+  },
   simulate: {
     summary: "looks for broken promises in simulated clusters",
     load: async () => (await import("./simulate.ts")).simulateCommand,
@@ -111,7 +115,7 @@ function renderRootHelp(): string {
     `  ${paint("gray", "# the same in a clone of the repository, where concord is: node --import=tsx cmd/main.ts")}`,
     "  npm start",
     "",
-    "Exit codes: 0 done, 1 key not there (simulate: a promise broken), 2 wrong call, 3 node not reachable or it refused, 4 storage failed.",
+    "Exit codes: 0 done, 1 key not there (simulate: a promise broken; scrub: values lost), 2 wrong call, 3 node not reachable or it refused, 4 storage failed.",
     "",
   ].join("\n");
 }

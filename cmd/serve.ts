@@ -38,6 +38,12 @@ export const SERVE_ARGS = {
     default: "",
     description: `How concurrent values merge, by the beginning of the key: ${POLICY_NAMES.join(", ")}. The longest beginning counts; latest where none does.`,
   },
+  scrub: {
+    type: "string",
+    valueHint: '"0 3 * * *"',
+    description:
+      "Cron text: when all that is stored is read, compared and put right, in UTC. Default: never, but for what turns out damaged.",
+  },
   host: { type: "string", valueHint: "127.0.0.1", default: "127.0.0.1", description: "The interface to listen on." },
   "cluster-key-file": {
     type: "string",
@@ -89,6 +95,7 @@ export const serve = createCommand({
       "concord serve --port=8001 --host=10.0.0.1 --peers=http://10.0.0.2:8001 --cluster-key-file=cluster.key --token-file=tokens",
       "one that other machines reach: see also concord keygen and concord certs",
     ],
+    ['concord serve --port=8001 --peers=http://localhost:8002 --scrub="0 3 * * *"', "looks over its data every night at three (UTC)"],
     ["CONCORD_PORT=8001 CONCORD_PEERS=http://localhost:8002 concord serve --id=node1", "settings from the environment"],
   ],
   run: runNode,
@@ -140,6 +147,7 @@ export function readOptions(values: Values<typeof SERVE_ARGS>): ServeOptions {
     insecure,
     merge: readMerge("merge", values.merge),
     allowOrigins: values["allow-origin"].split(",").filter((origin) => origin !== ""),
+    scrub: values.scrub === "" ? undefined : values.scrub,
   };
 }
 

@@ -40,8 +40,10 @@ export function renderStatus(node: NodeReport, nowMs: number, output: Output): s
       ["hash", node.hash],
       ["last repair", repairOf(node)],
       ["last sent", sentOf(node, nowMs)],
+      ...scrubRow(node, nowMs),
     ]),
   ];
+  if (node.scrub.waiting > 0) lines.push(paint("red", waitingOf(node.scrub)));
   if (node.stopped !== undefined) lines.push(paint("red", `takes no writes: ${shown(node.stopped)}`));
   if (node.peers.length === 0) return `${[...lines, "", "no peers"].join("\n")}\n`;
   const heading = ["PEER", "ADDRESS", "STATE", "FOR", "ROUND TRIP", "DATA"];
@@ -70,6 +72,34 @@ function sentOf({ lastSent }: NodeReport, nowMs: number): string {
   if (lastSent === undefined) return "nothing yet";
   const { peer, entries, bytes, atMs } = lastSent;
   return `${counted(entries, "entry", "entries")} (${bytesText(bytes)}) to ${peer}, which repaired from here ${durationText(nowMs - atMs)} ago`;
+}
+
+/** What the last look over the stored data found. */
+export function scrubOf({ running, last }: NodeReport["scrub"]): string {
+  const under = running === undefined ? "" : "under way";
+  if (last === undefined) return under;
+  const { records, bytes, damaged, remade, lost, tablesWrong, refilled, tookMs } = last;
+  const found = [`${damaged} damaged`];
+  if (remade > 0) found.push(`${remade} made anew`);
+  if (lost > 0) found.push(`${counted(lost, "key")} lost, of which ${Math.min(refilled, lost)} are here again`);
+  if (tablesWrong) found.push("the sketch tables made anew");
+  const isSound = damaged + remade + lost === 0 && !tablesWrong;
+  const text = `${counted(records, "record")}, ${bytesText(bytes)} in ${(tookMs / 1_000).toFixed(1)} s: ${isSound ? "all sound" : found.join(", ")}`;
+  return under === "" ? text : `${under}; before: ${text}`;
+}
+
+/** Most nodes have never looked: then there is no row. */
+function scrubRow({ scrub }: NodeReport, nowMs: number): [string, string][] {
+  if (scrub.last === undefined && scrub.running === undefined) return [];
+  const agoMs = scrub.last === undefined ? undefined : nowMs - scrub.last.startedMs - scrub.last.tookMs;
+  return [["last scrub", `${scrubOf(scrub)}${agoMs === undefined ? "" : `, ${durationText(agoMs)} ago`}`]];
+}
+
+/** Which keys are refused because the disk has lost what they held. */
+export function waitingOf({ waiting, waitingKeys }: NodeReport["scrub"]): string {
+  const named = waitingKeys.map((key) => JSON.stringify(printable(key))).join(", ");
+  const more = waiting > waitingKeys.length ? ` and ${waiting - waitingKeys.length} more` : "";
+  return `lost by this node's disk, waiting for a peer or a new write: ${counted(waiting, "key")} (${named}${more})`;
 }
 
 const RESULTS: Readonly<Record<string, string>> = {

@@ -63,6 +63,8 @@ export interface Client {
   /** A request of the API under /v1, and its answer's text, whatever its status is up to 399, or 404. */
   request(method: string, path: string, body?: string, headers?: Record<string, string>): Promise<Answer>;
   status(): Promise<NodeReport>;
+  /** The node begins to look over all that it has stored, or is at it. Resolves with the number by which its status speaks of that. */
+  scrub(): Promise<number>;
   /** Equal on all nodes that hold the same data. */
   hash(): Promise<string>;
   /** Lets go of kept connections. */
@@ -87,9 +89,9 @@ export function createClient({ node, token, ca, timeoutMs = TIMEOUT_MS }: Client
     const response = await send(method, path, body, headers);
     return { status: response.statusCode ?? 0, text: await readText(response, base) };
   };
-  const askFine = async (method: string, path: string, body?: string): Promise<string> => {
+  const askFine = async (method: string, path: string, body?: string, fine = 200): Promise<string> => {
     const answer = await ask(method, path, body);
-    if (answer.status !== 200) throw refusalOf(base, answer);
+    if (answer.status !== fine) throw refusalOf(base, answer);
     return answer.text;
   };
 
@@ -142,6 +144,11 @@ export function createClient({ node, token, ca, timeoutMs = TIMEOUT_MS }: Client
       return answer;
     },
     status: async () => parseJson(base, await askFine("GET", "/status")) as unknown as NodeReport,
+    async scrub() {
+      const { scrub } = parseJson(base, await askFine("POST", "/scrub", undefined, 202)) as { readonly scrub?: unknown };
+      if (typeof scrub !== "number") throw strange(base);
+      return scrub;
+    },
     async hash() {
       const { hash } = parseJson(base, await askFine("GET", "/store/hash")) as { readonly hash?: unknown };
       if (typeof hash !== "string") throw strange(base);

@@ -9,11 +9,13 @@
  * write is refused and nothing more is taken.
  */
 import type { Dot } from "./core/dot.ts";
+import { rebuildNeeded } from "./core/damaged.ts";
 import { ConcordError } from "./core/errors.ts";
 import type { EntryKey } from "./core/layout.ts";
 import type { Message } from "./core/message.ts";
 import type { WriteResult } from "./core/output.ts";
 import type { StorageChange } from "./core/ports.ts";
+import type { ScrubReason } from "./core/scrub.ts";
 import type { NodeDeps, NodeListeners } from "./node/deps.ts";
 import { isLong, newTurn, Pace, type Queued, type Turn } from "./node/turn.ts";
 import { Waiting } from "./node/waiting.ts";
@@ -103,8 +105,14 @@ export class Node {
   }
 
   /** To be called about once a second. */
-  tick(type: "tick" | "wake" = "tick"): void {
+  tick(type: "tick" | "wake" | "scrub-slice" = "tick"): void {
     if (this.#stopped === undefined) this.#post({ input: { type }, reply: undefined });
+  }
+
+  /** All that is stored is looked over, in slices. Returns the number by which the status speaks of it. */
+  scrub(reason: ScrubReason): number {
+    if (this.#stopped === undefined) this.#post({ input: { type: "scrub", reason }, reply: undefined });
+    return this.replica.scrubber.nextNumber;
   }
 
   /** Takes nothing more and resolves when what was taken is done. Does not close the storage. */
@@ -266,7 +274,7 @@ export class Node {
           break;
         case "event":
           this.#listeners.onEvent?.(output.event);
-          if (output.event.kind === "audit-failed") this.#fail(damaged(output.event.problem));
+          if (output.event.kind === "audit-failed") this.#fail(rebuildNeeded(output.event.problem));
           break;
         case "wake":
           this.#deps.later?.(output.afterMs, () => this.tick("wake"));
@@ -290,11 +298,4 @@ export class Node {
     for (const resolve of this.#idle.splice(0)) resolve();
     this.#listeners.onFailure?.(cause);
   }
-}
-
-function damaged(problem: string): ConcordError {
-  return new ConcordError(
-    "damaged",
-    `the store does not agree with its entries (${problem}); start the node again, and it is rebuilt from them`,
-  );
 }

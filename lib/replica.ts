@@ -5,15 +5,14 @@
  * values, and the store's changes wait in its overlay. The node (node.ts) makes them durable and only then carries the
  * outputs out. So the simulator can run thousands of these under any schedule and replay every one.
  */
-import { Audit } from "./core/audit.ts";
 import type { Change, MergeOutcome } from "./core/change.ts";
 import type { Context } from "./core/context.ts";
+import { DamagedRecordError } from "./core/damaged.ts";
 import { newIncarnation } from "./core/dot.ts";
 import { ConcordError } from "./core/errors.ts";
 import type { Message, Push, RepairAnswer, RepairRequest } from "./core/message.ts";
 import type { Output } from "./core/output.ts";
 import type { Now, Random } from "./core/ports.ts";
-import { AUDIT_AT_OPEN_MAX } from "./core/store-open.ts";
 import type { Store } from "./core/store.ts";
 import { createStaticMembership, type Membership } from "./peers/membership.ts";
 import { Pinger, type PingerOptions } from "./peers/pinger.ts";
@@ -23,8 +22,10 @@ import { answerSketch } from "./repair/sketch-answer.ts";
 import { Sketches } from "./repair/sketches.ts";
 import { Pusher, type PusherOptions } from "./repair/pusher.ts";
 import type { Input, Operation } from "./replica/input.ts";
+import { Changes, damageFound, isDamageFound, mergeRefused, refused } from "./replica/changes.ts";
 import { apply, refusalOf, type Applied } from "./replica/operations.ts";
 import { Reads } from "./replica/reads.ts";
+import { Scrubber } from "./replica/scrubber.ts";
 
 export interface ReplicaOptions extends Omit<PingerOptions, "instance">, PullerOptions, PusherOptions {
   /** Addresses of the peers; the node's own may be among them. */
@@ -49,16 +50,14 @@ export class Replica {
   readonly #puller: Puller;
   readonly #pusher: Pusher;
   readonly #reads: Reads;
-  readonly #toldFarAhead = new Set<string>();
-  /** A large store is compared with its entries while it serves; a small one was when it opened. */
-  #audit: Audit | undefined;
+  readonly #changes = new Changes();
+  readonly scrubber: Scrubber;
   #exchange = 0;
   #sweptMs = -Infinity;
 
   constructor(store: Store, options: ReplicaOptions, random: Random, now: Now) {
     this.store = store;
     this.#options = options;
-    this.#audit = store.count > AUDIT_AT_OPEN_MAX ? new Audit(store) : undefined;
     const nextExchange = () => (this.#exchange = (this.#exchange + 1) >>> 0);
     // Replies to an earlier life of this node must find nobody waiting, so the count does not begin at the same number.
     this.#exchange = random.uint32();
@@ -67,6 +66,7 @@ export class Replica {
     this.membership = createStaticMembership({ self, instance, peers, timeoutMs }, now.wallMs);
     this.#pinger = new Pinger({ ...options, instance }, this.membership, nextExchange);
     this.#sketches = new Sketches(store);
+    this.scrubber = new Scrubber(store, this.#sketches, now);
     this.#puller = new Puller(store, options, random, nextExchange, this.#sketches);
     this.#pusher = new Pusher(store, this.membership, options, nextExchange);
     this.#reads = new Reads(store, this.membership, this.#pusher, options, nextExchange);
@@ -84,6 +84,10 @@ export class Replica {
   }
 
   step(input: Input, now: Now): Output[] {
+    return this.#pastDamage(now, () => this.#step(input, now));
+  }
+
+  #step(input: Input, now: Now): Output[] {
     switch (input.type) {
       case "write":
         return this.#onWrite(input, now);
@@ -101,6 +105,10 @@ export class Replica {
         return this.#onTick(now);
       case "continue":
         return this.#afterPull(this.#puller.activePeer ?? "", this.#puller.onContinue(now), now);
+      case "scrub":
+        return this.scrubber.want(input.reason, now);
+      case "scrub-slice":
+        return this.#scrubSome(now);
       case "wake":
         return [];
     }
@@ -108,16 +116,42 @@ export class Replica {
 
   /** After the last input of a turn: what the turn has to tell the peers, in one batch for each. */
   endTurn(now: Now): Output[] {
-    return this.#pusher.flush(now);
+    return this.#pastDamage(now, () => this.#pusher.flush(now));
+  }
+
+  /** A record that cannot be read ends what was being done with it, and no more. Everything is looked over, and the record set apart. */
+  #pastDamage(now: Now, work: () => Output[]): Output[] {
+    let outputs: Output[];
+    try {
+      outputs = work();
+    } catch (error) {
+      if (!(error instanceof DamagedRecordError)) throw error;
+      outputs = [damageFound(error)];
+    }
+    if (!outputs.some(isDamageFound)) return outputs;
+    return [...outputs, ...this.#puller.abandon(now), ...this.scrubber.want("damage", now)];
+  }
+
+  #scrubSome(now: Now): Output[] {
+    return this.scrubber.step(now, () => {
+      const outputs = this.#puller.abandon(now);
+      for (const { address, isUp } of this.membership.members()) if (isUp) this.#puller.want(address, true, now);
+      return [...outputs, ...this.#puller.onTick(now)];
+    });
   }
 
   #onTick(now: Now): Output[] {
+    const summary = () => this.store.summary();
+    const outputs = this.#onPeers(this.#pinger.onTick(summary, now), now);
+    outputs.push(...this.#pusher.onTick(now), ...this.#puller.onTick(now), ...this.#scrubSome(now), ...this.scrubber.onTick());
+    // What a damaged record ends here must not keep the pings from leaving.
+    for (const work of [() => this.#reads.onTick(now), () => this.#sweep(now)]) outputs.push(...this.#pastDamage(now, work));
+    return outputs;
+  }
+
+  #sweep(now: Now): Output[] {
     this.#sketches.step();
-    const outputs = this.#onPeers(
-      this.#pinger.onTick(() => this.store.summary(), now),
-      now,
-    );
-    outputs.push(...this.#pusher.onTick(now), ...this.#reads.onTick(now), ...this.#puller.onTick(now), ...this.#auditSome());
+    const outputs: Output[] = [];
     if (now.monotonicMs - this.#sweptMs < this.#options.sweepEveryMs) return outputs;
     this.#sweptMs = now.monotonicMs;
     const swept = this.store.sweep(now.wallMs, this.#options.sweepMax, now.wallMs);
@@ -129,26 +163,22 @@ export class Replica {
     return outputs;
   }
 
-  #auditSome(): Output[] {
-    const step = this.#audit?.step();
-    if (step?.done !== true) return [];
-    this.#audit = undefined;
-    if (step.problem === undefined) return [];
-    this.store.invalidate();
-    return [{ type: "event", event: { kind: "audit-failed", problem: step.problem } }];
-  }
-
   #onWrite({ ticket, operations, copies, local = false }: Extract<Input, { type: "write" }>, now: Now): Output[] {
     const refusal = this.#refusal(operations, copies, now);
-    if (refusal !== undefined) return [{ type: "settle", ticket, result: { ok: false, error: refusal, copies: 0 } }];
+    if (refusal !== undefined) return refused(ticket, refusal);
     const dots: (Applied["dots"] | undefined)[] = [];
     const outputs: Output[] = [];
-    for (const operation of operations) {
-      const applied = apply(this.store, operation, now.wallMs);
-      dots.push(applied?.dots);
-      if (applied === undefined) continue;
-      if (!local) this.#pusher.add(applied.key, applied.gone, copies > 1 ? ticket : undefined, outputs);
-      outputs.push(changed(applied));
+    try {
+      for (const operation of operations) {
+        const applied = apply(this.store, operation, now.wallMs);
+        dots.push(applied?.dots);
+        if (applied === undefined) continue;
+        if (!local) this.#pusher.add(applied.key, applied.gone, copies > 1 ? ticket : undefined, outputs);
+        outputs.push(changed(applied));
+      }
+    } catch (error) {
+      if (!(error instanceof DamagedRecordError)) throw error;
+      return [...outputs, ...refused(ticket, error, dots.length)];
     }
     const settled = this.#pusher.expect(ticket, dots, copies, now);
     if (settled !== undefined) outputs.push(settled);
@@ -181,10 +211,10 @@ export class Replica {
       case "push-ack":
         return this.#pusher.onAck(from, message, now);
       case "read-request":
-        return [{ type: "reply", message: this.#reads.answer(message) }];
+        return this.#reads.answer(message);
       case "read-answer": {
         const { outputs, merged } = this.#reads.onAnswer(from, message, now);
-        return [...this.#changes(from, merged), ...outputs];
+        return [...this.#changes.of(from, merged), ...outputs];
       }
       case "repair-request":
         return this.#onRepairRequest(from, message, now);
@@ -197,14 +227,17 @@ export class Replica {
     const outputs = this.#renounceIfSeen(from, push.context);
     const merged: MergeOutcome[] = [];
     let accepted = true;
-    try {
-      for (const entry of push.entries) merged.push(this.store.merge(entry, push.context, now.wallMs));
-    } catch (error) {
-      if (!(error instanceof ConcordError)) throw error;
-      accepted = false;
-      outputs.push({ type: "event", event: { kind: "refused", peer: from, why: error.message } });
+    for (const entry of push.entries) {
+      try {
+        merged.push(this.store.merge(entry, push.context, now.wallMs));
+      } catch (error) {
+        if (!(error instanceof ConcordError)) throw error;
+        accepted = false;
+        outputs.push(mergeRefused(from, error));
+        if (!(error instanceof DamagedRecordError)) break;
+      }
     }
-    outputs.push(...this.#changes(from, merged), { type: "reply", message: { kind: "push-ack", exchange: push.exchange, accepted } });
+    outputs.push(...this.#changes.of(from, merged), { type: "reply", message: { kind: "push-ack", exchange: push.exchange, accepted } });
     return outputs;
   }
 
@@ -230,31 +263,15 @@ export class Replica {
         ? answerRequest(this.store, request)
         : answerSketch(this.store, this.#sketches, request, request.sketch);
     } catch (error) {
-      if (error instanceof ConcordError) return error.message;
+      if (error instanceof ConcordError && !(error instanceof DamagedRecordError)) return error.message;
       throw error;
     }
   }
 
   #afterPull(from: string, step: ReturnType<Puller["onContinue"]>, now: Now): Output[] {
-    const outputs = [...this.#changes(from, step.merged), ...step.outputs];
+    const outputs = [...this.#changes.of(from, step.merged), ...step.outputs];
     const ended = step.outputs.some((output) => output.type === "event" && output.event.kind === "repair-ended");
     if (ended) outputs.push(...this.#puller.onTick(now));
-    return outputs;
-  }
-
-  #changes(from: string, merged: readonly MergeOutcome[]): Output[] {
-    const outputs: Output[] = [];
-    let farAhead = 0;
-    for (const { key, before, after, farAhead: ahead } of merged) {
-      farAhead += ahead;
-      if (before === after) continue;
-      outputs.push({ type: "changed", key, before, after });
-      if (after.length > 1 && after.length > before.length) outputs.push({ type: "event", event: { kind: "sibling-created", key } });
-    }
-    if (farAhead > 0 && !this.#toldFarAhead.has(from) && this.#toldFarAhead.size < TOLD_MAX) {
-      this.#toldFarAhead.add(from);
-      outputs.push({ type: "event", event: { kind: "clock-far-ahead", peer: from, siblings: farAhead } });
-    }
     return outputs;
   }
 
@@ -283,5 +300,3 @@ export class Replica {
 function changed({ key, before, after }: Pick<Change, "key" | "before" | "after">): Output {
   return { type: "changed", key, before, after };
 }
-
-const TOLD_MAX = 1024;

@@ -24,13 +24,15 @@ import { Node } from "./node.ts";
 import { createKv } from "./node/kv.ts";
 import { Replica } from "./replica.ts";
 import { createSystemClock } from "./runtime/clock.ts";
-import { createCronTicker } from "./runtime/cron.ts";
+import { createCronSchedule, createCronTicker } from "./runtime/cron.ts";
 import { createLog } from "./runtime/log.ts";
 import { createSystemRandom } from "./runtime/random.ts";
 import { openAccess, type NodeAccess } from "./serve/access.ts";
 import { createFirstRound } from "./serve/first-round.ts";
-import { lineOf } from "./serve/lines.ts";
+import { lineOf, linesOfOpening } from "./serve/lines.ts";
 import { baseUrl, checkOptions, type NodeOptions, type ServeOptions } from "./serve/options.ts";
+import { createScrubPace } from "./serve/scrub-pace.ts";
+import { withWayOut } from "./storage/failure.ts";
 import { openLmdbStorage } from "./storage/lmdb.ts";
 import { createMemoryStorage } from "./storage/memory.ts";
 import { createBaseMemory } from "./transport/base-memory.ts";
@@ -101,14 +103,14 @@ export async function startOn({ server, access, peers, address: given }: Ground,
     const policies = new Policies(options.merge);
     const { random } = parts;
     const storeOptions = { name, digestKey: DEFAULT_DIGEST_KEY, random, recentDeletionsMax: RECENT_DELETIONS_MAX, policies };
-    const { store, rebuilt } = await openStore(storage, storeOptions);
-    if (rebuilt !== undefined) log.write("warn", `the store was rebuilt from its entries: ${rebuilt}`);
+    const { store, rebuilt, healed } = await openStore(storage, storeOptions);
+    for (const { level, text } of linesOfOpening(rebuilt, healed, store.quarantine.size)) log.write(level, text);
     return compose({ ...parts, storage, store }, options);
   } catch (error) {
     access.stop();
     await server.close(0);
     await storage?.close();
-    throw error;
+    throw withWayOut(options.folder, error);
   }
 }
 
@@ -139,10 +141,14 @@ function compose(parts: Parts, options: NodeOptions): RunningNode {
     const line = lineOf(event);
     if (line !== undefined) log.write(line.level, line.text);
     kv.onEvent(event);
+    pace.onEvent(event);
     if (event.kind === "push-dropped") basePeers.forget(event.peer);
     round.look();
   };
-  const onFailure = (error: Error): void => {
+  const pace = createScrubPace(() => node);
+  const onFailure = (cause: Error): void => {
+    pace.stop();
+    const error = withWayOut(options.folder, cause) as Error;
     log.write("error", `this node has stopped: ${error.message}`);
     fail(error);
   };
@@ -185,10 +191,12 @@ function compose(parts: Parts, options: NodeOptions): RunningNode {
   access.follow(log, server);
 
   const ticker = (options.createTicker ?? createCronTicker)(() => node.tick());
+  const scrubs = options.scrub === undefined ? undefined : createCronSchedule(options.scrub, () => void node.scrub("scheduled"));
   node.tick();
   round.look();
   let stopping: Promise<void> | undefined;
-  const closing = { watching, node, access, server, ticker, round, basePeers, transport, storage };
+  const timers = [ticker, pace, ...(scrubs === undefined ? [] : [scrubs])];
+  const closing = { watching, node, access, server, timers, round, basePeers, transport, storage };
   const ready = round.gate.opened;
   const { port, url } = server;
   return { name, address, url, port, kv: clientsKv, ready, failed, tick: () => node.tick(), stop: () => (stopping ??= stop(closing)) };
@@ -206,14 +214,14 @@ interface Closing {
   readonly node: Node;
   readonly access: Pick<NodeAccess, "stop">;
   readonly server: HttpServer;
-  readonly ticker: { stop(): void };
+  readonly timers: readonly { stop(): void }[];
   readonly round: { end(): void };
   readonly basePeers: Pick<BasePeers, "isWorking" | "close">;
   readonly transport: Pick<HttpTransport, "pushesUnderWay" | "close">;
   readonly storage: Storage;
 }
 
-async function stop({ watching, node, access, server, ticker, round, basePeers, transport, storage }: Closing): Promise<void> {
+async function stop({ watching, node, access, server, timers, round, basePeers, transport, storage }: Closing): Promise<void> {
   const deadlineMs = performance.now() + STOP_DEADLINE_MS;
   round.end();
   watching.abort();
@@ -221,7 +229,7 @@ async function stop({ watching, node, access, server, ticker, round, basePeers, 
   // Writes that wait for copies, and those that the peers have not been told of yet.
   const isBusy = () => node.backlog.writes > 0 || node.replica.load.pushKeys > 0 || transport.pushesUnderWay > 0 || basePeers.isWorking;
   while (node.stopped === undefined && isBusy() && performance.now() < deadlineMs) await pause(LOOK_EVERY_MS);
-  ticker.stop();
+  for (const timer of timers) timer.stop();
   access.stop();
   await within(deadlineMs, node.stop());
   basePeers.close();

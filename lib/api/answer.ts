@@ -71,13 +71,13 @@ const STATUSES: Readonly<Record<ErrorCode, number>> = {
   "condition-failed": 412,
   behind: 503,
   "peer-failed": 502,
-  damaged: 500,
+  damaged: 503,
   locked: 500,
   foreign: 500,
   "newer-format": 500,
 };
 
-const RETRYABLE: ReadonlySet<ErrorCode> = new Set(["overloaded", "stopping"]);
+const RETRYABLE: ReadonlySet<ErrorCode> = new Set(["overloaded", "stopping", "damaged"]);
 
 /** Undefined for an error that is not meant for the client. */
 export function refusalOf(error: unknown): Response | undefined {

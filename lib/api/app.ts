@@ -63,6 +63,7 @@ export function createApp({ kv, inbox, takePairs, log, gate, access, about, stop
   open("POST", "/replicate", peer.replicate);
   open("GET", "/store/hash", store.hash);
   open("GET", "/status", () => json(JSON.stringify({ ...kv.status(), ...about() })));
+  open("POST", "/scrub", () => json(`{"scrub":${kv.scrub()}}`, 202));
   gated("GET", "/store", store.readAll);
   gated("POST", "/store", store.write);
   gated("GET", "/store/key", store.readKey);

@@ -3,6 +3,8 @@ import type { Dot } from "./dot.ts";
 import type { Sibling, Siblings } from "./entry.ts";
 import type { EntryKey } from "./layout.ts";
 import type { WireEntry } from "./message.ts";
+import type { StorageChange } from "./ports.ts";
+import type { Tally } from "./tally.ts";
 
 export interface LocalWrite {
   readonly contentType: string;
@@ -38,5 +40,17 @@ export interface MergeOutcome {
   readonly farAhead: number;
 }
 
-/** Hears of every sibling that becomes live or stops being so, in the step in which it does. */
-export type DotListener = (dot: Dot, live: boolean, key: EntryKey, sibling: Sibling) => void;
+/** What an audit found, and how to put it right (audit.ts). */
+export interface Amendment {
+  /** Rows that are written anew, or removed. */
+  readonly rows: readonly StorageChange[];
+  /** Siblings that were live and cannot be read any more. */
+  readonly lost: readonly { readonly dot: Dot; readonly key: EntryKey }[];
+  /** Keys that hold nothing now although nobody deleted them, with the dots that they lost; none when nobody can tell. */
+  readonly marks: ReadonlyMap<EntryKey, readonly Dot[]>;
+  /** What all siblings that are left sum up to. */
+  readonly tally: Tally;
+}
+
+/** Hears of every sibling that becomes live or stops being so, in the step in which it does; without it when it was lost to damage. */
+export type DotListener = (dot: Dot, live: boolean, key: EntryKey, sibling: Sibling | undefined) => void;

@@ -9,7 +9,7 @@
 import { ByteReader, ByteWriter, malformed } from "./bytes.ts";
 import { Context } from "./context.ts";
 import { compareDots, type Dot } from "./dot.ts";
-import type { Sibling, Siblings } from "./entry.ts";
+import { NO_SIBLINGS, type Sibling, type Siblings } from "./entry.ts";
 
 export { ByteReader, ByteWriter, malformed };
 
@@ -80,6 +80,9 @@ export function readDot(reader: ByteReader): Dot {
   return { incarnation, counter };
 }
 
+/** What travels for a key that holds nothing. */
+export const NO_RECORD = new Uint8Array(0);
+
 /** A record: what one key holds. At least one sibling. */
 export function encodeSiblings(siblings: Siblings): Buffer {
   recordWriter.reset();
@@ -109,6 +112,11 @@ export function decodeSiblings(record: Uint8Array): Siblings {
   }
   reader.end();
   return siblings;
+}
+
+/** The same of what may be no record at all. */
+export function siblingsIn(record: Uint8Array | undefined): Siblings {
+  return record === undefined || record.length === 0 ? NO_SIBLINGS : decodeSiblings(record);
 }
 
 function readSibling(reader: ByteReader): Sibling {

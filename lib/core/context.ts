@@ -99,6 +99,16 @@ export class Context {
     return true;
   }
 
+  /** As if the dot had never been seen: what is lost must come again. Returns false when it was not there. */
+  remove({ incarnation, counter }: Dot): boolean {
+    const ranges = this.#ranges.get(incarnation);
+    if (ranges === undefined || !this.hasCounter(incarnation, counter)) return false;
+    const left = subtract(ranges, [counter, counter]);
+    this.#replace(incarnation, left);
+    if (left.length === 0) this.#ranges.delete(incarnation);
+    return true;
+  }
+
   /** Makes this the union of both. */
   join(other: Context): void {
     for (const [incarnation, theirs] of other.#ranges) {

@@ -82,6 +82,10 @@ export class Digest {
     return copy;
   }
 
+  get isZero(): boolean {
+    return this.#lanes.every((lane) => lane === 0);
+  }
+
   equals(other: Digest): boolean {
     return this.#lanes.every((lane, i) => lane === other.#lanes[i]);
   }

@@ -7,6 +7,7 @@
 import type { Condition } from "./condition.ts";
 import type { RepairReceipt } from "./output.ts";
 import type { PolicyName } from "./policy/names.ts";
+import type { ScrubView } from "./scrub.ts";
 import type { MemberView } from "./status.ts";
 
 export interface KvValue {
@@ -162,12 +163,17 @@ export interface NodeStatus {
   readonly lastRepair: RepairReceipt | undefined;
   /** What this node last sent to a peer that repaired from it. */
   readonly lastSent: RepairSent | undefined;
+  /** The last look over all that is stored, and what it left to be refilled. */
+  readonly scrub: ScrubView;
   /** Why the node takes no writes; undefined when it does. */
   readonly stopped: string | undefined;
 }
 
 export interface Kv {
-  /** Undefined when the key is not there or has expired. Throws `invalid` for a key of the wrong length, `damaged`. */
+  /**
+   * Undefined when the key is not there or has expired. Throws `invalid` for a key of the wrong length, `damaged` while what the disk has
+   * lost of it waits for a peer.
+   */
   get(key: string): KvValue | undefined;
   /** All values of the key that have not expired, equal ones once and each alone, the one that `get` shows first. */
   siblings(key: string): readonly KvValue[];
@@ -189,6 +195,8 @@ export interface Kv {
   /** Hears of every change of a key that begins with `prefix`, after it is durable. Returns how to stop. */
   watch(prefix: string, listener: (event: KvEvent) => void): () => void;
   status(): NodeStatus;
+  /** Begins to look over all that is stored, or joins in. Returns the number by which the status speaks of it. */
+  scrub(): number;
   /** Equal on all nodes that hold the same data. */
   hash(): string;
 }

@@ -5,10 +5,11 @@
  *   c <incarnation>        the context's ranges of one incarnation
  *   e <key>                the siblings of one key
  *   i <dot>                → the key that holds this live dot, in dot order: what a delta walks
+ *   q <key>                the dots that this key lost to a damaged disk, until it holds something again (quarantine.ts)
  *   x <ms> <dot>           → the key whose sibling expires then, in time order: what the sweep walks
  *   s <key>                → the key, which holds more than one sibling: what a list of conflicts walks
  *
- * Everything but `e` can be computed from `e`, and is when the two disagree (store-open.ts).
+ * Everything but `e` and `q` can be computed from `e`, and is when the two disagree (store-open.ts).
  */
 import { dotKey, type DotKey, type Incarnation } from "./dot.ts";
 import type { StorageKey } from "./ports.ts";
@@ -20,6 +21,7 @@ export const META: StorageKey = "m";
 export const CONTEXT = "c";
 export const ENTRY = "e";
 export const INDEX = "i";
+export const MARK = "q";
 export const EXPIRY = "x";
 export const SEVERAL = "s";
 
@@ -46,6 +48,10 @@ let lastAt: StorageKey = ENTRY;
 
 export function severalAt(key: EntryKey): StorageKey {
   return SEVERAL + key;
+}
+
+export function markAt(key: EntryKey): StorageKey {
+  return MARK + key;
 }
 
 export function indexAt(incarnation: Incarnation, counter: number): StorageKey {

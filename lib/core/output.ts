@@ -5,6 +5,8 @@ import type { Siblings } from "./entry.ts";
 import type { ConcordError } from "./errors.ts";
 import type { EntryKey } from "./layout.ts";
 import type { Message } from "./message.ts";
+import type { StorageKey } from "./ports.ts";
+import type { ScrubReason, ScrubReport } from "./scrub.ts";
 import type { Dot } from "./dot.ts";
 
 export type Output =
@@ -68,4 +70,10 @@ export type ReplicaEvent =
   | { readonly kind: "incarnation-renounced"; readonly peer: string }
   | { readonly kind: "sibling-created"; readonly key: EntryKey }
   | { readonly kind: "swept"; readonly siblings: number }
+  /** A stored record cannot be read; everything is looked over now. */
+  | { readonly kind: "damage-found"; readonly key: StorageKey }
+  | { readonly kind: "scrub-started"; readonly number: number; readonly reason: ScrubReason }
+  | { readonly kind: "scrub-ended"; readonly report: ScrubReport }
+  /** Every key that a damaged disk had lost holds something again, or is known to be deleted. */
+  | { readonly kind: "all-refilled" }
   | { readonly kind: "audit-failed"; readonly problem: string };

@@ -7,13 +7,14 @@
  * so that a store may be larger than memory.
  */
 import { bytesOfChars } from "./bytes.ts";
-import { ByteWriter, decodeSiblings, encodeSiblings, writeRanges } from "./codec.ts";
-import type { Change, DotListener, LocalWrite, MergeOutcome } from "./change.ts";
+import { encodeSiblings, NO_RECORD, siblingsIn } from "./codec.ts";
+import type { Amendment, Change, DotListener, LocalWrite, MergeOutcome } from "./change.ts";
 import type { Context } from "./context.ts";
-import { hashOfContext } from "./context-record.ts";
+import { contextRecord, hashOfContext } from "./context-record.ts";
 import { contentOf, replacedBy, type Landing } from "./local-write.ts";
 import { checkMerge } from "./merge-check.ts";
 import { Policies } from "./policy/names.ts";
+import { Quarantine } from "./quarantine.ts";
 import { sweepAt } from "./expiry.ts";
 import { contentHash, type Digest } from "./digest.ts";
 import { dotOfKey, type Dot, type Incarnation } from "./dot.ts";
@@ -30,8 +31,6 @@ import type { StoreOptions } from "./store-options.ts";
 import { Tally, type Totals } from "./tally.ts";
 import { followStamp, isFarAhead, nextStamp, STAMP_ZERO, type Stamp } from "./time.ts";
 
-export type { StoreOptions } from "./store-options.ts";
-
 export class Store {
   readonly options: StoreOptions;
   readonly policies: Policies;
@@ -43,6 +42,8 @@ export class Store {
   durable: Totals;
   /** The same as the batch on its way will leave it. */
   #written: Totals;
+  /** Keys that a damaged disk has lost. */
+  readonly quarantine: Quarantine;
   readonly recentDeletions: RecentDeletions;
   readonly recentRemovals = new RecentRemovals(RECENT_REMOVALS_MAX);
   readonly #overlay: Overlay;
@@ -60,6 +61,7 @@ export class Store {
     this.policies = options.policies ?? new Policies();
     this.#overlay = new Overlay(storage);
     this.context = context;
+    this.quarantine = new Quarantine(this.#overlay, context, () => this.#touch());
     this.#dots = new DotSource(options.random);
     this.tally = new Tally(options.digestKey, meta);
     this.durable = this.#written = this.tally.totals();
@@ -112,8 +114,7 @@ export class Store {
   }
 
   read(key: EntryKey): Siblings {
-    const record = this.#overlay.get(entryAt(key));
-    return record === undefined ? NO_SIBLINGS : decodeSiblings(record);
+    return siblingsIn(this.#overlay.get(entryAt(key)));
   }
 
   /** The key's live siblings as they travel. */
@@ -143,7 +144,7 @@ export class Store {
   /** Returns undefined when there is nothing to remove, and then nothing changed. */
   remove(key: EntryKey, observedByCaller: readonly Dot[] | undefined, nowMs: number): Change | undefined {
     const before = this.read(key);
-    const observed = observedByCaller ?? dotsOf(before);
+    const observed = observedByCaller ?? [...dotsOf(before), ...this.quarantine.lostDots(key)];
     const unseen = observed.some((dot) => !this.context.has(dot));
     const siblings = remove(before, observed);
     if (siblings.length === before.length && !unseen) return undefined;
@@ -159,7 +160,7 @@ export class Store {
    */
   merge(entry: WireEntry, theirContext: Context, nowMs: number): MergeOutcome {
     const before = this.read(entry.key);
-    const theirs = entry.record.length === 0 ? NO_SIBLINGS : decodeSiblings(entry.record);
+    const theirs = siblingsIn(entry.record);
     const merged = remove(merge(before, this.context, theirs, theirContext), entry.gone);
     checkMerge(this.options.digestKey, this.context, entry, before, merged);
     let farAhead = 0;
@@ -218,6 +219,14 @@ export class Store {
     this.#touch();
   }
 
+  /** Puts right what an audit found. Lost dots count as never seen (quarantine.ts says why). */
+  amend(amendment: Amendment): void {
+    for (const incarnation of this.quarantine.amend(amendment)) this.#changedIncarnations.add(incarnation);
+    this.tally.adopt(amendment.tally);
+    for (const { dot, key } of amendment.lost) for (const listener of this.#listeners) listener(dot, false, key, undefined);
+    this.#touch();
+  }
+
   listen(listener: DotListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -226,11 +235,7 @@ export class Store {
   /** The batch that makes this turn's changes durable; empty when nothing changed. */
   takeChanges(): StorageChange[] {
     if (!this.#changed) return [];
-    for (const incarnation of this.#changedIncarnations) {
-      const writer = new ByteWriter();
-      writeRanges(writer, this.context.rangesOf(incarnation));
-      this.#overlay.set(contextAt(incarnation), writer.view());
-    }
+    for (const changed of this.#changedIncarnations) this.#overlay.set(contextAt(changed), contextRecord(this.context, changed));
     this.#overlay.set(META, this.#invalid ? undefined : encodeMeta(metaOf(this.tally, this.#stamp, this.options.digestKey)));
     this.#changedIncarnations.clear();
     this.#changed = false;
@@ -277,19 +282,17 @@ export class Store {
     this.#overlay.set(entryAt(key), siblings.length === 0 ? undefined : record);
     if (siblings.length > 1 !== before.length > 1) this.#overlay.set(severalAt(key), siblings.length > 1 ? bytesOfChars(key) : undefined);
     this.tally.keyCount += Math.sign(siblings.length) - Math.sign(before.length);
+    this.quarantine.onChange(key, siblings.length > 0);
     this.#touch();
     return record;
   }
 
   #setLive(key: EntryKey, sibling: Sibling, live: boolean): void {
-    const { incarnation, counter } = sibling.dot;
     if (live) this.tally.add(sibling);
     else this.tally.subtract(sibling);
     const keyBytes = live ? bytesOfChars(key) : undefined;
-    this.#overlay.set(indexAt(incarnation, counter), keyBytes);
+    this.#overlay.set(indexAt(sibling.dot.incarnation, sibling.dot.counter), keyBytes);
     if (sibling.expiresAtMs !== 0) this.#overlay.set(sweepAt(sibling, this.options.name), keyBytes);
     for (const listener of this.#listeners) listener(sibling.dot, live, key, sibling);
   }
 }
-
-const NO_RECORD = new Uint8Array(0);

@@ -49,6 +49,19 @@ export class Tally {
     this.count--;
   }
 
+  /** Takes over what another one has counted. */
+  adopt(other: Tally): void {
+    for (const [mine, theirs] of [
+      [this.root, other.root],
+      [this.dotRoot, other.dotRoot],
+    ] as const) {
+      mine.subtract(mine.toHash());
+      mine.add(theirs.toHash());
+    }
+    this.count = other.count;
+    this.keyCount = other.keyCount;
+  }
+
   /** A copy. */
   totals(): Totals {
     return { root: this.root.clone(), count: this.count, keyCount: this.keyCount };

@@ -3,6 +3,7 @@
  * to the node's inbox.
  */
 import { decodeSiblings, KEY_BYTES_MAX, NAME_BYTES_MAX } from "../core/codec.ts";
+import { damagedNow, DamagedRecordError } from "../core/damaged.ts";
 import { storeHash } from "../core/digest.ts";
 import { dotsOf, isExpired, NO_SIBLINGS, type Siblings } from "../core/entry.ts";
 import { ConcordError } from "../core/errors.ts";
@@ -13,6 +14,7 @@ import { entryAt, keyFromBytes, keyToBytes, type EntryKey } from "../core/layout
 import type { RepairReceipt, ReplicaEvent } from "../core/output.ts";
 import type { Clock, Storage } from "../core/ports.ts";
 import { policyProblem } from "../core/policy.ts";
+import { refuseIfWaiting } from "../core/quarantine.ts";
 import { decodeToken, encodeToken } from "../core/token.ts";
 import { listKeys } from "./kv-list.ts";
 import { listConflicts } from "./kv-conflicts.ts";
@@ -49,7 +51,8 @@ export function createKv(deps: KvDeps): NodeKv {
   let lastAnswered: Answered | undefined;
 
   const read = (key: EntryKey): Siblings => {
-    const record = storage.get(entryAt(key));
+    const record = pastDamage(node, () => storage.get(entryAt(key)));
+    if (record === undefined && store.quarantine.isUsed) refuseIfWaiting(storage, key);
     return record === undefined ? NO_SIBLINGS : decodeSiblings(record);
   };
 
@@ -83,9 +86,9 @@ export function createKv(deps: KvDeps): NodeKv {
       return new Receipt(digestKey, keys, result.dots, result.copies);
     },
 
-    list: (options) => listKeys(storage, showing(), options),
+    list: (options) => pastDamage(node, () => listKeys(storage, showing(), options)),
 
-    conflicts: (options) => listConflicts(storage, showing(), options),
+    conflicts: (options) => pastDamage(node, () => listConflicts(storage, showing(), options)),
 
     why(key) {
       const bytes = checkKey(key);
@@ -120,8 +123,11 @@ export function createKv(deps: KvDeps): NodeKv {
         lastAnswered === undefined
           ? undefined
           : { peer: lastAnswered.peer, entries: lastAnswered.entries, bytes: lastAnswered.bytes, atMs: lastAnswered.atMs },
+      scrub: node.replica.scrubber.view(),
       stopped: node.stopped?.message,
     }),
+
+    scrub: () => node.scrub("asked"),
 
     hash: () => storeHash(store.durable.root, store.durable.count),
 
@@ -161,6 +167,17 @@ export function createKv(deps: KvDeps): NodeKv {
     const problem = policyProblem(policy, { contentType, value: operation.value });
     if (problem !== undefined) throw new ConcordError("invalid", problem, { operation: at });
     return { key, write: { contentType, value: operation.value, expiresAtMs: expiryOf(operation.ttlMs, nowMs), observed }, condition };
+  }
+}
+
+/** A reader who meets a damaged record is refused, and everything is looked over. */
+function pastDamage<T>(node: Node, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof DamagedRecordError)) throw error;
+    node.scrub("damage");
+    throw damagedNow(error);
   }
 }
 

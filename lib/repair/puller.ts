@@ -5,9 +5,10 @@
  * jitter, so that nodes which see the same difference do not all begin together. A session that fails backs off.
  */
 import type { MergeOutcome } from "../core/change.ts";
+import { DamagedRecordError } from "../core/damaged.ts";
 import { ConcordError } from "../core/errors.ts";
 import type { RepairAnswer } from "../core/message.ts";
-import type { Output, RepairReceipt } from "../core/output.ts";
+import type { Output, RepairReceipt, ReplicaEvent } from "../core/output.ts";
 import type { Now, Random } from "../core/ports.ts";
 import type { Store } from "../core/store.ts";
 import type { Sketches } from "./sketches.ts";
@@ -120,6 +121,15 @@ export class Puller {
     return this.#session?.peer === peer && !this.#session.pull.hasAll ? this.#end("interrupted", now) : [];
   }
 
+  /** What the session took for granted, the dots that we have seen, does not hold any more. That is no failure of the peer. */
+  abandon(now: Now): Output[] {
+    const peer = this.#session?.peer;
+    if (peer === undefined) return [];
+    const outputs = this.#end("interrupted", now);
+    this.#failures.delete(peer);
+    return outputs;
+  }
+
   onAnswer(answer: RepairAnswer, now: Now): PullerStep {
     const session = this.#session;
     if (session?.exchange !== answer.exchange || !session.isAwaited) return NOTHING;
@@ -143,8 +153,11 @@ export class Puller {
       result = work(merged);
     } catch (error) {
       if (!(error instanceof ConcordError)) throw error;
-      const refused: Output = { type: "event", event: { kind: "refused", peer: session.peer, why: error.message } };
-      return { outputs: [refused, ...this.#end("interrupted", now)], merged };
+      const why: ReplicaEvent =
+        error instanceof DamagedRecordError
+          ? { kind: "damage-found", key: error.key }
+          : { kind: "refused", peer: session.peer, why: error.message };
+      return { outputs: [{ type: "event", event: why }, ...this.#end("interrupted", now)], merged };
     }
     if (result !== undefined) return { outputs: this.#end(result, now), merged };
     const outputs: Output[] = [];

@@ -174,6 +174,9 @@ export class Sketch {
   }
 }
 
+/** The sizes of the tables that a store keeps. */
+export const TABLE_CELLS = [SMALL_CELLS, SKETCH_CELLS_MAX] as const;
+
 /** The sketches that a store keeps up to date with every write. */
 export interface SketchTables {
   add(low: number, high: number): void;

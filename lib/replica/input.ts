@@ -4,6 +4,7 @@ import type { LocalWrite } from "../core/change.ts";
 import type { Dot } from "../core/dot.ts";
 import type { EntryKey } from "../core/layout.ts";
 import type { Message } from "../core/message.ts";
+import type { ScrubReason } from "../core/scrub.ts";
 
 export interface Operation {
   readonly key: EntryKey;
@@ -38,6 +39,10 @@ export type Input =
   /** A peer that speaks only the base protocol answered a ping: it is there, and has no summary. */
   | { readonly type: "base-pong"; readonly from: string }
   | { readonly type: "tick" }
+  /** All that is stored is to be looked over. */
+  | { readonly type: "scrub"; readonly reason: ScrubReason }
+  /** Time for some of that. */
+  | { readonly type: "scrub-slice" }
   | { readonly type: "continue" }
   /** The time that a `wake` output asked for has passed: what waits for the end of a turn is looked at. */
   | { readonly type: "wake" };

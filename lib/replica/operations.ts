@@ -31,8 +31,10 @@ export interface Applied {
 export function refusalOf(store: Store, operations: readonly Operation[], nowMs: number): ConcordError | undefined {
   let added: Map<EntryKey, Uint8Array[]> | undefined;
   for (let at = 0; at < operations.length; at++) {
-    const { key, write, condition, touch } = operations[at]!;
+    const { key, write, observed, condition, touch } = operations[at]!;
     try {
+      if (condition !== undefined || touch !== undefined || write?.increment !== undefined) store.quarantine.checkKnown(key);
+      else if (write === undefined && observed === undefined) store.quarantine.checkRemove(key);
       if (condition !== undefined && !isMet(condition, store.options.digestKey, key, store.read(key), nowMs))
         throw new ConcordError("condition-failed", unmetText(condition), { operation: at });
       if (touch !== undefined) checkTouch(valuesOf(store.read(key), nowMs));

@@ -6,6 +6,7 @@
  */
 import type { MergeOutcome } from "../core/change.ts";
 import { Context } from "../core/context.ts";
+import { DamagedRecordError } from "../core/damaged.ts";
 import { includesDot, type Dot } from "../core/dot.ts";
 import { dotsOf, sameSiblings } from "../core/entry.ts";
 import { ConcordError } from "../core/errors.ts";
@@ -109,11 +110,12 @@ export class Reads {
       .map(({ address }) => address);
   }
 
-  /** The answering side. */
-  answer({ exchange, key, held }: ReadRequest): ReadAnswer {
+  /** The answering side; no answer while what the disk has lost of the key is not here again, so that somebody else is asked. */
+  answer({ exchange, key, held }: ReadRequest): Output[] {
+    if (this.#store.quarantine.isWaiting(key)) return [];
     const live = dotsOf(this.#store.read(key));
     const gone = held.filter((dot) => this.#store.context.has(dot) && !includesDot(live, dot));
-    return { kind: "read-answer", exchange, entry: this.#store.wireEntry(key, gone) };
+    return [{ type: "reply", message: { kind: "read-answer", exchange, entry: this.#store.wireEntry(key, gone) } }];
   }
 
   onAnswer(from: string, answer: ReadAnswer, now: Now): ReadStep {
@@ -131,7 +133,7 @@ export class Reads {
       outputs.push(...this.#settleIfDone(read));
       return { outputs, merged: [outcome] };
     } catch (error) {
-      if (!(error instanceof ConcordError)) throw error;
+      if (!(error instanceof ConcordError) || error instanceof DamagedRecordError) throw error;
       outputs.push({ type: "event", event: { kind: "refused", peer: from, why: error.message } });
       return { outputs: [...outputs, ...this.onPeerFailed(from)], merged: [] };
     }

@@ -6,7 +6,7 @@
  * the hour of a change of summer time: UTC avoids the second, and against the first a guard on the monotonic clock makes a new task and
  * ticks itself when a tick is overdue. Ticks may therefore come in pairs; who counts time by them reads the monotonic clock as well.
  */
-import { schedule } from "node-cron";
+import { schedule, validate } from "node-cron";
 
 export interface Ticker {
   stop(): void;
@@ -41,3 +41,17 @@ export const createCronTicker: CreateTicker = (onTick) => {
     },
   };
 };
+
+/** Whether this is cron text: five fields, or six with seconds in front. node-cron also takes names of months and days. */
+export function isCronText(text: string): boolean {
+  return text.trim() !== "" && validate(text);
+}
+
+/**
+ * Calls at the times that the text names, in UTC: where there is summer time, an hour of the year is missing and another comes twice. When the
+ * clock is set back, the times come again when it has caught up. `onTime` must not throw.
+ */
+export function createCronSchedule(text: string, onTime: () => void): Ticker {
+  const task = schedule(text, onTime, { noOverlap: true, timezone: "UTC", suppressMissedWarning: true });
+  return { stop: () => void task.destroy() };
+}

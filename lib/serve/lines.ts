@@ -1,6 +1,8 @@
 /** What a node's events say to a person: one line each, or nothing. The lines about peers and hashes are those of the base protocol. */
 import type { RepairReceipt, ReplicaEvent } from "../core/output.ts";
+import { printableKey } from "../core/damaged.ts";
 import type { LogLevel } from "../core/ports.ts";
+import type { ScrubReport } from "../core/scrub.ts";
 
 export interface Line {
   readonly level: LogLevel;
@@ -43,7 +45,39 @@ export function lineOf(event: ReplicaEvent): Line | undefined {
       return debug(`${event.siblings} expired values removed`);
     case "audit-failed":
       return warn(`the store does not agree with its entries: ${event.problem}`);
+    case "damage-found":
+      return warn(`the stored record of ${printableKey(event.key)} is damaged; everything that is stored is looked over now`);
+    case "scrub-started":
+      return debug(`scrub ${event.number} begins`);
+    case "scrub-ended":
+      return lineOfScrub(event.report);
+    case "all-refilled":
+      return info("all that the disk had lost is here again, or known to be deleted");
   }
+}
+
+/** What was found wrong when the data was opened, and how many keys wait for a peer. */
+export function linesOfOpening(rebuilt: string | undefined, healed: string | undefined, waiting: number): Line[] {
+  const lines: Line[] = [];
+  if (rebuilt !== undefined) lines.push(warn(`the store was rebuilt from its entries: ${rebuilt}`));
+  if (healed !== undefined) lines.push(warn(`the disk has damaged what is stored, and it was put right: ${healed}`));
+  if (waiting > 0) lines.push(warn(`${counted(waiting, "key waits", "keys wait")} for a peer that has what the disk has lost`));
+  return lines;
+}
+
+function scrubText({ records, bytes, damaged, remade, lost, tablesWrong, tookMs }: ScrubReport): string {
+  const looked = `${counted(records, "record", "records")}, ${bytes} bytes in ${(tookMs / 1_000).toFixed(1)} s`;
+  if (damaged === 0 && remade === 0 && lost === 0 && !tablesWrong) return `${looked}: all sound`;
+  const found = [`${damaged} damaged`];
+  if (remade > 0) found.push(`${remade} made anew`);
+  if (lost > 0) found.push(`${counted(lost, "key", "keys")} set apart until a peer sends them`);
+  if (tablesWrong) found.push("the sketch tables made anew");
+  return `${looked}: ${found.join(", ")}`;
+}
+
+function lineOfScrub(report: ScrubReport): Line {
+  const text = `scrub: ${scrubText(report)}`;
+  return report.damaged + report.remade + report.lost > 0 || report.tablesWrong ? warn(text) : info(text);
 }
 
 function lineOfRepair({ peer, kind, result, requests, entriesIn, bytesIn, dropped, tookMs }: RepairReceipt): Line {

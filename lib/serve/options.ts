@@ -7,7 +7,7 @@ import type { TlsPaths } from "../auth/tls-files.ts";
 import { ConcordError } from "../core/errors.ts";
 import { POLICY_NAMES, POLICY_RULES_MAX, type PolicyRule } from "../core/policy/names.ts";
 import type { Log, Storage } from "../core/ports.ts";
-import type { CreateTicker } from "../runtime/cron.ts";
+import { isCronText, type CreateTicker } from "../runtime/cron.ts";
 import type { LogOptions } from "../runtime/log.ts";
 
 export interface ServeOptions extends NodeOptions {
@@ -43,6 +43,8 @@ export interface NodeOptions {
   readonly timeoutMs?: number | undefined;
   /** How concurrent values of keys merge; the latest for all keys without. All nodes of a cluster should be told the same. */
   readonly merge?: readonly PolicyRule[] | undefined;
+  /** Cron text: when all that is stored is looked over, in UTC. Never by default. */
+  readonly scrub?: string | undefined;
   /** A log, or how the standard one behaves. */
   readonly log?: Log | LogOptions | undefined;
   /** For tests and experiments: other values than those of config.ts. */
@@ -61,12 +63,15 @@ export function checkOptions(options: ServeOptions): void {
 
 /** Throws `invalid`. */
 export function checkNodeOptions(options: NodeOptions): void {
-  const { name, pingEveryMs, timeoutMs, tokenFile, clusterKeyFile, merge = [], allowOrigins = [] } = options;
+  const { name, pingEveryMs, timeoutMs, scrub, tokenFile, clusterKeyFile, merge = [], allowOrigins = [] } = options;
   checkMerge(merge);
   for (const origin of allowOrigins) checkOrigin(origin);
   if (name === "" || Buffer.byteLength(name ?? "") > NAME_BYTES_MAX) throw invalid(`the name has 1 to ${NAME_BYTES_MAX} bytes`);
   checkMs("the time between pings", pingEveryMs);
   checkMs("the timeout", timeoutMs);
+  if (scrub !== undefined && !isCronText(scrub)) {
+    throw invalid(`scrub is ${JSON.stringify(scrub)}, which is not cron text: write "0 3 * * *" for three in the night (UTC), every day`);
+  }
   if (tokenFile !== undefined && clusterKeyFile === undefined) {
     throw invalid("tokens for clients without a cluster key would leave the door for peers open: give a cluster key file too");
   }

@@ -110,6 +110,8 @@ export class Clients {
     });
     for (const record of records) {
       record.acknowledged = true;
+      // A write that waits for copies may have been lost from this disk meanwhile; the other copy is there.
+      if (machine.disk.damage.happened && this.#world.lastLossMs >= startedMs) continue;
       if (record.state !== "durable" || !machine.disk.knows(record.dot)) this.#fail("acknowledged-before-durable", operation, machine);
       else if (record.sibling !== undefined && !machine.disk.isLive(record.dot) && !ledger.isSuperseded(record.dot, undefined)) {
         this.#fail("acknowledged-not-stored", operation, machine);
@@ -135,6 +137,7 @@ export class Clients {
     if (code === "storage-failed" || code === "disk-full" || code === "stopping") return this.#world.coverage.count("refused-storage");
     if (code === "condition-failed" && submitted.some(({ demand }) => demand !== undefined))
       return this.#world.coverage.count("demand-refused");
+    if (code === "damaged" && machine.disk.damage.happened) return this.#world.coverage.count("refused-damaged");
     // A key that piles up values under old tokens is refused by its limit.
     if (code !== "too-large") this.#world.fail("needless-refusal", `${machine.name} refused #${operation.id}: ${String(error)}`);
   }

@@ -8,6 +8,7 @@ const FAULTS = [
   ...["loss", "duplicate", "reorder", "delay", "cut-one-way", "cut-asymmetric", "split", "unreachable"],
   ...["crash-lost", "crash-kept", "fast-restart", "restart-empty", "restart-copy", "restart-lost-entries"],
   ...["disk-failed", "disk-full", "slow-disk", "pause", "clock-hour", "clock-back", "forged", "different-peers"],
+  ...["restart-flipped-bits", "flip-bits"],
 ] as const;
 
 const OPERATIONS = [
@@ -31,6 +32,7 @@ const PATHS = [
   ],
   ...["too-many-drops", "dropped", "new-incarnation", "incarnation-renounced", "push-dropped", "swept", "swept-foreign"],
   ...["clock-far-ahead", "rebuilt", "peer-down", "peer-learned", "deletion-forgotten", "lost-for-good", "audited"],
+  ...["healed-at-open", "scrubbed", "damage-touched", "set-apart", "read-refused", "refused-damaged", "all-refilled"],
 ] as const;
 
 export type Covered = (typeof FAULTS)[number] | (typeof OPERATIONS)[number] | (typeof PATHS)[number];

@@ -5,6 +5,7 @@
  * fails or is full rejects the batch and refuses everything until the folder is opened again. The disk also knows which dots
  * its durable records know and show as live: that is what the checks believe, not what the node says of itself.
  */
+import { Damage } from "./damage.ts";
 import { ByteReader, readRanges } from "../core/codec.ts";
 import { Context } from "../core/context.ts";
 import { dotKey, type Dot } from "../core/dot.ts";
@@ -17,6 +18,8 @@ export interface DiskDeps {
   delayMs(): number;
   /** Virtual time that stands still while the machine is paused. */
   after(delayMs: number, happen: () => void): void;
+  /** The node has given up entries that could not be read. */
+  onGivenUp?(): void;
 }
 
 /** Hears of the batches of one life of the node: handed over, and then durable or lost. */
@@ -42,12 +45,15 @@ export class Disk {
   #keys: StorageKey[] = [];
   #contexts = new Map<string, Context>();
   #pending: Pending | undefined;
+  /** What the last batch took out of the context. */
+  #left = new Context();
   /** Rises with every open and every crash: handles of earlier lives are dead. */
   #life = 0;
   #copy: ReadonlyMap<StorageKey, Uint8Array> | undefined;
   state: DiskState = "well";
   /** For a disk that fails: whether the failing batch is there afterwards. */
   appliesFailing = false;
+  readonly damage = new Damage();
   /** True from the loss of records until the folder was opened again: what it says of itself is not to be believed. */
   damaged = false;
 
@@ -76,7 +82,9 @@ export class Disk {
     return this.#contexts.get(incarnation)?.hasCounter(incarnation, counter) === true;
   }
 
-  knowsAll(context: Context): boolean {
+  /** Dots that left the context with this very batch count: what a turn says before it takes them out was true then. */
+  knowsAll(said: Context): boolean {
+    const context = this.#left.isEmpty ? said : said.minus(this.#left);
     for (const incarnation of context.incarnations()) {
       const durable = this.#contexts.get(incarnation);
       if (durable === undefined) return false;
@@ -125,11 +133,24 @@ export class Disk {
     return lost;
   }
 
+  /** Bits flip in some records. Returns how many. */
+  flipBits(records: number, chosen: (count: number) => number): number {
+    const count = Math.min(records, this.#keys.length);
+    for (let i = 0; i < count; i++) {
+      const key = this.#keys[chosen(this.#keys.length)]!;
+      this.damage.hit(key, this.#rows.get(key)!);
+    }
+    return count;
+  }
+
   open(listener: BatchListener): Storage {
     const life = ++this.#life;
     let refusal: ConcordError | undefined;
     return {
-      get: (key) => this.#rows.get(key),
+      get: (key) => {
+        this.damage.check(key);
+        return this.#rows.get(key);
+      },
       range: (from, to, limit) => this.#range(from, to, limit),
       write: (batch) =>
         new Promise((resolve, reject) => {
@@ -154,7 +175,10 @@ export class Disk {
   }
 
   #apply(batch: readonly StorageChange[]): void {
+    let givenUp = false;
+    this.#left = new Context();
     for (const { key, value } of batch) {
+      if (this.damage.onWrite(key, value)) givenUp = true;
       if (value === undefined) {
         if (this.#rows.delete(key)) this.#keys.splice(this.#find(key), 1);
       } else {
@@ -163,12 +187,14 @@ export class Disk {
       }
       if (key.startsWith(CONTEXT)) this.#readContext(key, value);
     }
+    if (givenUp && !this.damaged) this.#deps.onGivenUp?.();
   }
 
   #replace(rows: ReadonlyMap<StorageKey, Uint8Array>): void {
     this.#rows = new Map(rows);
     this.#keys = [...rows.keys()].sort();
     this.#contexts = new Map();
+    this.damage.clear();
     for (const [key, value] of rows) if (key.startsWith(CONTEXT)) this.#readContext(key, value);
     this.damaged = true;
   }
@@ -177,6 +203,7 @@ export class Disk {
     const incarnation = key.slice(CONTEXT.length);
     const context = new Context();
     if (value !== undefined) readRanges(new ByteReader(value), incarnation, context);
+    this.#left.join((this.#contexts.get(incarnation) ?? context).minus(context));
     this.#contexts.set(incarnation, context);
   }
 
@@ -186,6 +213,7 @@ export class Disk {
       const key = this.#keys[at]!;
       if (key >= to) return { rows, more: false };
       if (rows.length >= limit) return { rows, more: true };
+      this.damage.check(key);
       rows.push({ key, value: this.#rows.get(key)! });
     }
     return { rows, more: false };

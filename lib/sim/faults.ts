@@ -40,6 +40,8 @@ export class Faults {
         this.#stop(machine);
         machine.alter(fault.disk);
         return events.after(fault.downMs, () => this.#startAgain(machine));
+      case "flip-bits":
+        return this.#flipBits(machine, fault.records, fault.scrubAfterMs);
       case "copy":
         return machine.disk.takeCopy();
       case "disk":
@@ -69,10 +71,19 @@ export class Faults {
       machine.slow(0, 0);
       const failed = machine.disk.state !== "well";
       machine.disk.state = "well";
-      if (machine.store !== undefined && !failed) continue;
+      if (machine.store !== undefined && !failed) {
+        if (machine.disk.damage.size > 0) machine.scrub();
+        continue;
+      }
       machine.crash();
       machine.start();
     }
+  }
+
+  #flipBits(machine: Machine, records: number, scrubAfterMs: number): void {
+    if (machine.flipBits(records) === 0) return;
+    this.#world.coverage.count("flip-bits");
+    this.#world.events.after(scrubAfterMs, () => machine.scrub());
   }
 
   #stop(machine: Machine): void {

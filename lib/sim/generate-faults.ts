@@ -47,6 +47,10 @@ function generateFault(name: FaultName, scene: Scene): PlannedFault[] {
       return [restart("empty")];
     case "restart-lost-entries":
       return [restart("lost-entries")];
+    case "restart-flipped-bits":
+      return [restart("flipped-bits")];
+    case "flip-bits":
+      return [{ kind: "flip-bits", atMs, node, records: prng.skewed(1, 6), scrubAfterMs: prng.skewed(1, 20_000) }];
     case "restart-copy":
       return [{ kind: "copy", atMs, node }, restart("copy", prng.between(atMs + 1, endMs - 1))];
     case "disk-failed":

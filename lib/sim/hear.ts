@@ -1,10 +1,17 @@
 /** Turns what a node reports of itself into coverage, and checks right then what the report makes worth checking. */
 import type { ReplicaEvent, RepairReceipt } from "../core/output.ts";
 import type { Store } from "../core/store.ts";
+import type { Disk } from "./disk.ts";
 import type { View } from "./view.ts";
 import type { World } from "./world.ts";
 
-export function hear(world: World, name: string, view: View, store: Store, event: ReplicaEvent): void {
+/** Whom is heard. */
+interface Heard {
+  readonly name: string;
+  readonly disk: Disk;
+}
+
+export function hear(world: World, { name, disk }: Heard, view: View, store: Store, event: ReplicaEvent): void {
   world.say(() => `${name} reports ${describe(event)}`);
   switch (event.kind) {
     case "sibling-created":
@@ -14,6 +21,15 @@ export function hear(world: World, name: string, view: View, store: Store, event
     case "peer-down":
     case "peer-learned":
       return world.coverage.count(event.kind);
+    case "damage-found":
+      world.coverage.count("damage-touched");
+      if (!disk.damage.happened) world.fail("needless-damage", `${name} says that ${JSON.stringify(event.key)} is damaged`);
+      return;
+    case "scrub-ended":
+      world.coverage.count("scrubbed");
+      return world.coverage.count("set-apart", event.report.lost);
+    case "all-refilled":
+      return world.coverage.count("all-refilled");
     case "audit-failed":
       return world.fail("digest-wrong", `${name} says: ${event.problem}`);
     case "refused":
@@ -47,6 +63,7 @@ function describe(event: ReplicaEvent): string {
     const { kind, peer, result, requests, entriesIn, dropped } = event.receipt;
     return `repair from ${peer} ended: ${kind} ${result}, ${requests} requests, ${entriesIn} entries, ${dropped} dropped`;
   }
+  if (event.kind === "scrub-ended") return `scrub ${event.report.number} ended: ${event.report.damaged} damaged, ${event.report.lost} lost`;
   const { kind, ...rest } = event;
   return [kind, ...Object.values(rest)].join(" ");
 }

@@ -48,6 +48,8 @@ export class Machine implements Receiver {
   /** How the folder of the next start came about. */
   #fate: DiskFate = "kept";
   #openFailed = false;
+  /** Bits have flipped since the start: an opening under way may have been past them. */
+  #hitWhileOpening = false;
 
   constructor(world: World, network: Network, planned: PlannedNode) {
     this.name = planned.name;
@@ -59,7 +61,7 @@ export class Machine implements Receiver {
     const diskPrng = this.#prng.fork("disk");
     const delayMs = () => diskPrng.skewed(1, world.plan.settings.diskMs) + (world.events.nowMs < this.#slowUntilMs ? this.#slowMs : 0);
     const after = (delay: number, happen: () => void) => world.events.after(delay, () => this.whenAwake(happen));
-    this.disk = new Disk({ delayMs, after });
+    this.disk = new Disk({ delayMs, after, onGivenUp: () => world.recomputeFates() });
     world.disks.set(this.name, this.disk);
   }
 
@@ -84,6 +86,9 @@ export class Machine implements Receiver {
     const fate = this.#fate;
     this.#fate = "kept";
     this.#openFailed = false;
+    // What bits have flipped while the node ran is found, or lost, by this opening at the latest.
+    if (this.disk.damage.size > 0) this.disk.damaged = true;
+    this.#hitWhileOpening = false;
     const random = this.#prng.fork(`life ${life}`);
     const storage = this.disk.open({ handedOver: () => (life === this.#lives ? this.#life?.view.endTurn() : undefined) });
     const options = {
@@ -123,12 +128,23 @@ export class Machine implements Receiver {
     if (fate === "kept" || (fate === "copy" && !this.disk.hasCopy)) return;
     if (fate === "empty") this.disk.empty();
     if (fate === "copy") this.disk.restoreCopy();
+    if (fate === "flipped-bits" && this.flipBits(this.#prng.between(1, 5)) === 0) return;
     if (fate === "lost-entries" && this.disk.loseEntries(() => this.#prng.chance(0.4)) === 0) return;
     // What is lost while a rebuild is under way may be all that there was, and an empty folder is a new one.
     this.#fate = this.disk.rows().size === 0 ? "empty" : fate;
     this.#world.coverage.count(`restart-${fate}`);
     this.#world.lastLossMs = this.#world.events.nowMs;
     this.#world.say(() => `the folder of ${this.name} is ${fate === "copy" ? "the old copy" : fate} now`);
+  }
+
+  flipBits(records: number): number {
+    this.#hitWhileOpening = true;
+    this.#world.lastLossMs = this.#world.events.nowMs;
+    return this.disk.flipBits(records, (count) => this.#prng.below(count));
+  }
+
+  scrub(): void {
+    this.whenAwake(() => this.#life?.node.scrub("scheduled"));
   }
 
   pause(untilMs: number): void {
@@ -151,6 +167,11 @@ export class Machine implements Receiver {
     if (this.#world.events.nowMs >= this.#pausedUntilMs) this.#life?.node.tick();
   }
 
+  /** Nothing is damaged, and nobody is looking whether something is. */
+  get isSound(): boolean {
+    return this.disk.damage.size === 0 && this.#life?.node.replica.scrubber.isRunning === false;
+  }
+
   deliver(from: string, message: Message, reply: (message: Message) => void): boolean {
     if (this.#life === undefined) return false;
     this.whenAwake(() => {
@@ -166,11 +187,18 @@ export class Machine implements Receiver {
     this.whenAwake(() => this.#life?.node.unreachable(to, why));
   }
 
-  #begin({ store, rebuilt }: Opened, storage: ReturnType<Disk["open"]>, random: Prng, fate: DiskFate): void {
+  #begin({ store, rebuilt, healed }: Opened, storage: ReturnType<Disk["open"]>, random: Prng, fate: DiskFate): void {
     const { name, clock } = this;
     if (rebuilt !== undefined) this.#world.coverage.count("rebuilt");
-    if (rebuilt !== undefined && !this.disk.damaged) this.#world.fail("needless-rebuild", `${name} rebuilt its store: ${rebuilt}`);
-    if (rebuilt === undefined && fate === "lost-entries") this.#world.fail("loss-unnoticed", `${name} opened a folder that lost entries`);
+    if (rebuilt !== undefined && !this.disk.damaged && !this.disk.damage.happened)
+      this.#world.fail("needless-rebuild", `${name} rebuilt its store: ${rebuilt}`);
+    if (healed !== undefined) this.#world.coverage.count("healed-at-open");
+    if (healed !== undefined && !this.disk.damage.happened && !this.disk.damaged)
+      this.#world.fail("needless-healing", `${name}: ${healed}`);
+    if (this.disk.damage.size > 0 && !this.#hitWhileOpening)
+      this.#world.fail("damage-left", `${name} opened a folder and left what cannot be read as it was`);
+    if (rebuilt === undefined && healed === undefined && fate === "lost-entries")
+      this.#world.fail("loss-unnoticed", `${name} opened a folder that lost entries`);
     const lostSomething = this.disk.damaged;
     this.disk.damaged = false;
     const { answerBytesMax, pushKeysMax, dropsAllowed, dropShareMax, entryBytes } = this.#world.plan.settings;
@@ -188,7 +216,7 @@ export class Machine implements Receiver {
     const node: Node = new Node(
       { replica, storage, transport, clock, ...this.#timing() },
       {
-        onEvent: (event) => hear(this.#world, name, view, store, event),
+        onEvent: (event) => hear(this.#world, this, view, store, event),
         onChange: (key, before, after) => kv.onChange(key, before, after),
         onFailure: (error) => this.#onFailure(error),
       },
@@ -215,8 +243,9 @@ export class Machine implements Receiver {
     const { store } = this;
     if (store === undefined) return;
     this.#life?.view.checkSeen();
-    const problem = new Audit(store).runToEnd();
-    if (problem !== undefined) this.#world.fail("digest-wrong", `at ${this.name}: ${problem}`);
+    if (this.disk.damage.size > 0 || this.#life?.node.replica.scrubber.isRunning === true) return;
+    const finding = new Audit(store).runToEnd();
+    if (finding.kind !== "sound") this.#world.fail("digest-wrong", `at ${this.name}: ${finding.problem}`);
   }
 
   /** Only what the plan did to the disk may stop a node. */

@@ -64,7 +64,7 @@ export interface PlannedPart {
 }
 
 /** What becomes of the folder while a node is down. */
-export type DiskFate = "kept" | "empty" | "copy" | "lost-entries";
+export type DiskFate = "kept" | "empty" | "copy" | "lost-entries" | "flipped-bits";
 
 export type PlannedFault =
   | {
@@ -83,6 +83,14 @@ export type PlannedFault =
       readonly links: readonly (readonly [string, string])[];
     }
   | { readonly kind: "restart"; readonly atMs: number; readonly node: string; readonly downMs: number; readonly disk: DiskFate }
+  /** Bits flip in some records of a disk that is in use; sooner or later somebody looks over it. */
+  | {
+      readonly kind: "flip-bits";
+      readonly atMs: number;
+      readonly node: string;
+      readonly records: number;
+      readonly scrubAfterMs: number;
+    }
   /** Somebody copies the folder, to be put back later. */
   | { readonly kind: "copy"; readonly atMs: number; readonly node: string }
   /** `applied`: whether the batch that fails is there when the folder is opened again. */
@@ -106,6 +114,7 @@ export const FAULT_NAMES = [
   ...["loss", "duplicate", "reorder", "delay", "cut-one-way", "cut-asymmetric", "split"],
   ...["crash", "restart-empty", "restart-copy", "restart-lost-entries", "disk-failed", "disk-full", "slow-disk"],
   ...["pause", "clock-hour", "clock-back", "forged", "different-peers"],
+  ...["restart-flipped-bits", "flip-bits"],
 ] as const;
 
 export type FaultName = (typeof FAULT_NAMES)[number];

@@ -4,7 +4,9 @@
  */
 import { decodeSiblings } from "../core/codec.ts";
 import { dotsOf, type Sibling } from "../core/entry.ts";
-import { entryAt, keyToBytes } from "../core/layout.ts";
+import { ConcordError } from "../core/errors.ts";
+import type { Kv, KvValue } from "../core/kv.ts";
+import { entryAt, keyToBytes, markAt } from "../core/layout.ts";
 import type { Dot } from "../core/dot.ts";
 import { isMerging } from "./merging.ts";
 import type { Machine } from "./machine.ts";
@@ -20,7 +22,9 @@ export interface Reading {
 /** Undefined when no node runs there, or the key holds nothing to show. */
 export function read(world: World, machine: Machine, key: string): Reading | undefined {
   if (machine.life === undefined) return undefined;
-  const shown = machine.life.kv.get(key);
+  const answer = ask(world, machine, machine.life.kv, key);
+  if (answer === "refused") return undefined;
+  const { shown } = answer;
   const record = machine.disk.get(entryAt(keyToBytes(key)));
   const siblings = record === undefined ? [] : decodeSiblings(record);
   const nowMs = machine.clock.now().wallMs;
@@ -41,6 +45,23 @@ export function read(world: World, machine: Machine, key: string): Reading | und
       : shown.writer !== expected.writer || shown.writtenMs !== expected.stamp.ms || !Buffer.from(shown.value).equals(expected.value);
   if (differs) world.fail("wrong-value-shown", `${machine.name} shows ${shown?.writer} ${shown?.writtenMs} for ${key}`);
   return shown === undefined ? undefined : { token: shown.token, dots: dotsOf(siblings), shown: { tag: shown.tag, dots: dotsOf(alive) } };
+}
+
+/** What the disk has lost is refused, neither shown nor said to be missing, until it is known again. Nothing else is refused. */
+function ask(world: World, { name, disk }: Machine, kv: Pick<Kv, "get">, key: string): { readonly shown: KvValue | undefined } | "refused" {
+  const bytes = keyToBytes(key);
+  const isLost = disk.damage.lostOf(bytes).some((dot) => !disk.knows(dot));
+  try {
+    const shown = kv.get(key);
+    if (shown === undefined && isLost)
+      world.fail("lost-said-to-be-missing", `${name} says that ${key} is not there, and its disk has lost it`);
+    return { shown };
+  } catch (error) {
+    if (!(error instanceof ConcordError) || error.code !== "damaged") throw error;
+    world.coverage.count("read-refused");
+    if (disk.damage.size === 0 && disk.get(markAt(bytes)) === undefined) world.fail("needless-refusal", `${name} does not show ${key}`);
+    return "refused";
+  }
 }
 
 /** The later stamp, then the greater name of the writer, then the greater dot. */

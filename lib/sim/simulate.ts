@@ -81,7 +81,7 @@ async function converge(world: World, machines: readonly Machine[]): Promise<num
     await run(world, healedMs + round * ROUND_MS);
     const sinceMs = Math.max(healedMs, world.lastChangeMs);
     rounds = Math.ceil((world.events.nowMs - sinceMs) / ROUND_MS);
-    if (areEqual(machines)) {
+    if (machines.every(({ isSound }) => isSound) && areEqual(machines)) {
       checkConvergence(world, machines);
       return rounds;
     }

@@ -11,6 +11,7 @@ import type { Change } from "../core/change.ts";
 import type { Context } from "../core/context.ts";
 import { dotKey, sameDot, type Dot, type DotKey, type Incarnation } from "../core/dot.ts";
 import { dotsOf, type Sibling, type Siblings } from "../core/entry.ts";
+import { DamagedRecordError } from "../core/damaged.ts";
 import { after, dotAtEnd, INDEX, type EntryKey } from "../core/layout.ts";
 import { SWEEP_FOREIGN_AFTER_MS } from "../core/expiry.ts";
 import type { Store } from "../core/store.ts";
@@ -67,12 +68,14 @@ export class View {
     replica.step = (input, now) => {
       if (input.type !== "write") return step(input, now);
       const submitted = this.#submitted.slice(0, input.operations.length);
-      const isMet = submitted.every((operation) => this.#isMet(operation));
+      const isMet = this.#areMet(submitted);
       const outputs = step(input, now);
       const refusal = outputs.find((output) => output.type === "settle" && output.ticket === input.ticket && !output.result.ok);
       const code = refusal?.type === "settle" && !refusal.result.ok && refusal.result.copies === 0 ? refusal.result.error.code : undefined;
-      if (code === "condition-failed" && isMet) this.#fail("demand-refused", "an operation was refused although what it demands is so");
-      if (code === undefined && !isMet) this.#fail("demand-ignored", "an operation was carried out although what it demands is not so");
+      if (code === "condition-failed" && isMet === true)
+        this.#fail("demand-refused", "an operation was refused although what it demands is so");
+      if (code === undefined && isMet === false)
+        this.#fail("demand-ignored", "an operation was carried out although what it demands is not so");
       // Of a touch, and of what was refused, nothing was taken away while it was carried out.
       for (const operation of submitted) if (this.#submitted[0] === operation) this.#submitted.shift();
       return outputs;
@@ -115,15 +118,15 @@ export class View {
     }
   }
 
-  #onDot(dot: Dot, live: boolean, key: EntryKey, sibling: Sibling): void {
+  #onDot(dot: Dot, live: boolean, key: EntryKey, sibling: Sibling | undefined): void {
     const id = dotKey(dot.incarnation, dot.counter);
-    if (live) {
-      this.#live.add(id);
-      this.#begun.push({ dot, key, sibling });
-    } else {
-      this.#live.delete(id);
-      this.#ended.push({ dot, key });
-    }
+    if (live) this.#live.add(id);
+    else this.#live.delete(id);
+    if (live) this.#world.disks.get(this.#node)?.damage.replaced(key);
+    // Lost to damage: nobody is to have seen it, which checkSeen asks for.
+    if (sibling === undefined) return;
+    if (live) this.#begun.push({ dot, key, sibling });
+    else this.#ended.push({ dot, key });
   }
 
   #checkBegun(dot: Dot, key: EntryKey, sibling: Sibling): void {
@@ -157,15 +160,18 @@ export class View {
     };
     store.remove = (key, observed, nowMs) => {
       const submitted = this.#sweeping ? { key, observed, records: [] } : this.#take(key);
+      const lost = observed === undefined ? store.quarantine.lostDots(key) : [];
       const change = remove(key, observed, nowMs);
-      if (change !== undefined) this.#issue(change, submitted, submitted.observed);
+      if (change !== undefined) this.#issue(change, submitted, submitted.observed, lost);
       return change;
     };
     store.sweep = (expiredBeforeMs, limit, nowMs) => {
       this.#sweeping = true;
-      const changes = sweep(expiredBeforeMs, limit, nowMs);
-      this.#sweeping = false;
-      return changes;
+      try {
+        return sweep(expiredBeforeMs, limit, nowMs);
+      } finally {
+        this.#sweeping = false;
+      }
     };
   }
 
@@ -174,6 +180,16 @@ export class View {
     if (submitted?.key === key) return submitted;
     this.#fail("order-of-operations", `an operation on ${key} that no client asked for at this point`);
     return { key, observed: undefined, records: [] };
+  }
+
+  /** Undefined when a damaged record keeps it from being told. */
+  #areMet(submitted: readonly Submitted[]): boolean | undefined {
+    try {
+      return submitted.every((operation) => this.#isMet(operation));
+    } catch (error) {
+      if (error instanceof DamagedRecordError) return undefined;
+      throw error;
+    }
   }
 
   /** Written here once more, on purpose. */
@@ -192,11 +208,12 @@ export class View {
     this.#fail("touch-changed", `a touch replaced ${touched.length} values by one, or changed one`);
   }
 
-  #issue(change: Change, submitted: Submitted, given: readonly Dot[] | undefined): void {
+  /** `lost`: what a deletion names because a damaged disk has lost it. */
+  #issue(change: Change, submitted: Submitted, given: readonly Dot[] | undefined, lost: readonly Dot[] = []): void {
     const { key, before, after: siblings, dot } = change;
     const { ledger, coverage } = this.#world;
     const sibling = siblings.find((other) => sameDot(other.dot, dot));
-    const observed = given ?? dotsOf(before);
+    const observed = given ?? [...dotsOf(before), ...lost];
     if (submitted.isTouch === true) this.#checkTouch(before, observed, sibling);
     const record = ledger.issue({ dot, key, node: this.#node, life: this, sibling, observed });
     if (record === undefined) return this.#fail("dot-issued-twice", `${this.#name(dot)} was issued before`);

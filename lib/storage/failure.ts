@@ -11,8 +11,11 @@ import { ConcordError } from "../core/errors.ts";
 const MAP_FULL = -30_792;
 /** lmdb.h: a page is not of the kind that it should be. */
 export const CORRUPTED = -30_796;
-/** lmdb.h: PAGE_NOTFOUND, CORRUPTED, PANIC, VERSION_MISMATCH, INVALID. */
-const DAMAGE: ReadonlySet<unknown> = new Set([-30_797, CORRUPTED, -30_795, -30_794, -30_793]);
+/**
+ * lmdb.h: PAGE_NOTFOUND, CORRUPTED, PANIC, VERSION_MISMATCH, INVALID, and what only a broken tree or list of free pages makes of a sound
+ * program: CURSOR_FULL, PAGE_FULL, INCOMPATIBLE, BAD_TXN.
+ */
+const DAMAGE: ReadonlySet<unknown> = new Set([-30_797, CORRUPTED, -30_795, -30_794, -30_793, -30_787, -30_786, -30_784, -30_782]);
 
 const { ENOSPC, EDQUOT, EFBIG, EIO } = constants.errno;
 /** A full quota and a file size limit (ulimit) are a full disk to whoever has to make room. */
@@ -21,11 +24,16 @@ const NO_ROOM: ReadonlySet<unknown> = new Set([ENOSPC, EDQUOT, EFBIG, MAP_FULL, 
 /** lmdb writes at most this much at once: with less room than that, a write that ended early ended for want of room. */
 const LARGEST_WRITE_BYTES = 32 * 1024 * 1024;
 
+const WAY_OUT = "restore the folder from a backup, or move it away and start again, so that this node refills from its peers";
+
 export function damagedStore(folder: string, detail: string, cause?: unknown): ConcordError {
-  const message =
-    `the data in ${folder} is damaged (${detail}): restore the folder from a backup, ` +
-    "or move it away and start again, so that this node refills from its peers";
-  return new ConcordError("damaged", message, { cause });
+  return new ConcordError("damaged", `the data in ${folder} is damaged (${detail.trim()}): ${WAY_OUT}`, { cause });
+}
+
+/** Damage that shows above the storage, where nobody knows the folder: said with the way out. Other errors as they are. */
+export function withWayOut(folder: string | undefined, error: unknown): unknown {
+  const isBare = error instanceof ConcordError && error.code === "damaged" && !/ start /.test(error.message);
+  return isBare && folder !== undefined ? damagedStore(folder, error.message, error) : error;
 }
 
 export function lockedFolder(folder: string, holder: string): ConcordError {

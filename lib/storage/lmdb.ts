@@ -18,7 +18,7 @@ import { ConcordError } from "../core/errors.ts";
 import type { Storage, StorageChange, StorageKey, StoragePage } from "../core/ports.ts";
 import { lockedFolder, storageError } from "./failure.ts";
 import { openFolder, type Folder } from "./folder.ts";
-import { probe } from "./probe.ts";
+import { forgetStarts, MAP_BYTES, probe } from "./probe.ts";
 import { checkKey, checkLimit, recordBytes, sealInto, unsealCopy } from "./record.ts";
 
 export interface LmdbStorageOptions {
@@ -26,11 +26,6 @@ export interface LmdbStorageOptions {
   readonly folder: string;
 }
 
-/**
- * Address space, not memory and not disk: what can be mapped without mapping anew. lmdb doubles it when the file outgrows it, which is
- * safe but leaves the old map in place, so most stores should never come there. 64-bit systems have at least 256 GiB of addresses.
- */
-const MAP_BYTES = 16 * 1024 * 1024 * 1024;
 /** The data belongs to the user that runs the node. */
 const FILE_MODE = 0o600;
 
@@ -191,6 +186,7 @@ function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home
     await draining;
     current.transaction.done();
     await database.close();
+    if (refusal?.code !== "damaged") await forgetStarts(home.path);
     home.release();
   };
 

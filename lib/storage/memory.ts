@@ -9,10 +9,11 @@
  * failing disk sees and changes sealed records all the same (`records`), so that one contract suite, damage included, runs on both
  * engines: a record is sealed when it is looked at, and one that is put back damaged is kept as damaged.
  */
+import { DamagedRecordError } from "../core/damaged.ts";
 import { ConcordError } from "../core/errors.ts";
 import type { Storage, StorageChange, StorageKey } from "../core/ports.ts";
 import { createKeyOrder } from "./key-order.ts";
-import { checkKey, checkLimit, checkRow, DamagedRecordError, seal, unseal } from "./record.ts";
+import { checkKey, checkLimit, checkRow, seal, unseal } from "./record.ts";
 import { ShardedMap } from "./sharded-map.ts";
 
 export interface MemoryStorageOptions {

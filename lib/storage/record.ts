@@ -10,7 +10,8 @@
  * data folder needs no forgery. The key is summed in JavaScript, and so is a short value: a native call costs as much as some 80 bytes.
  */
 import { crc32 } from "node:zlib";
-import { assert, ConcordError } from "../core/errors.ts";
+import { DamagedRecordError, printableKey } from "../core/damaged.ts";
+import { assert } from "../core/errors.ts";
 import type { StorageKey } from "../core/ports.ts";
 
 /** The port's limit, and lmdb's on 4 KB pages, less what later formats may want of it. */
@@ -24,17 +25,6 @@ export const VALUE_BYTES_MAX = 16 * 1024 * 1024 - 1 - CHECKSUM_BYTES;
 const NATIVE_FROM_BYTES = 80;
 const TABLE = createTable();
 const ONE_BYTE_CHARS = /^[\x00-\xff]*$/;
-
-/** A record whose checksum does not match. It names its key, so that the caller can fetch that entry again from a peer. */
-export class DamagedRecordError extends ConcordError {
-  readonly key: StorageKey;
-
-  constructor(key: StorageKey) {
-    super("damaged", `the stored record of key ${printable(key)} is damaged: its checksum does not match its bytes`);
-    this.name = "DamagedRecordError";
-    this.key = key;
-  }
-}
 
 /** The record to store: a copy, so that the caller may use its buffer again. */
 export function seal(key: StorageKey, value: Uint8Array): Buffer {
@@ -87,7 +77,7 @@ export function checkKey(key: StorageKey): void {
 /** What `seal` checks, for an engine that does not seal. */
 export function checkRow(key: StorageKey, value: Uint8Array | undefined): void {
   checkKey(key);
-  if (!isBytes(key)) refuse(`the storage key ${printable(key)} is not one character a byte`);
+  if (!isBytes(key)) refuse(`the storage key ${printableKey(key)} is not one character a byte`);
   if (value !== undefined && value.length > VALUE_BYTES_MAX) refuse(`a stored value has ${value.length} bytes, at most ${VALUE_BYTES_MAX}`);
 }
 
@@ -115,7 +105,7 @@ function checksum(key: StorageKey, value: Uint8Array): number {
     seen |= code;
     sum = (sum >>> 8) ^ (TABLE[(sum ^ code) & 255] ?? 0);
   }
-  if (seen > 255) refuse(`the storage key ${printable(key)} is not one character a byte`);
+  if (seen > 255) refuse(`the storage key ${printableKey(key)} is not one character a byte`);
   if (value.length >= NATIVE_FROM_BYTES) return crc32(value, ~sum >>> 0) | 0;
   for (let index = 0; index < value.length; index++) {
     sum = (sum >>> 8) ^ (TABLE[(sum ^ (value[index] ?? 0)) & 255] ?? 0);
@@ -137,11 +127,4 @@ function createTable(): Int32Array {
     table[byte] = remainder;
   }
   return table;
-}
-
-/** Keys hold bytes; in a message each is a visible character or an escape, and a long one is cut. */
-function printable(key: StorageKey): string {
-  const shown = 60;
-  const text = JSON.stringify(key.slice(0, shown)).replace(/[^\x20-\x7e]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
-  return key.length <= shown ? text : `${text} (and ${key.length - shown} more bytes)`;
 }

@@ -28,7 +28,7 @@ test("--version, --help: on standard output, plain, exit code 0", async (t) => {
   const help = await shell(`${concord} --help`);
   t.is(help.code, 0);
   t.is(help.stderr, "");
-  for (const command of ["serve", "up", "put", "get", "del", "ls", "status", "keygen", "certs", "simulate"])
+  for (const command of ["serve", "up", "put", "get", "del", "ls", "status", "keygen", "certs", "scrub", "simulate"])
     t.regex(help.stdout, new RegExp(`^ {2}${command} +\\w`, "m"));
   t.false(help.stdout.includes("\u001b"));
   t.deepEqual(await shell(`${concord} help serve`), await shell(`${concord} serve --help`));
@@ -75,6 +75,10 @@ const refused: readonly (readonly [argv: string, line: string])[] = [
     'concord certs: --hosts: "http://a:1" is not the name or the address of a host: leave out http:// and the port',
   ],
   ["serve --port=0 --peers=", "concord serve: with --port=0 say where the data goes: add --data=DIR, --id=NAME or --memory"],
+  [
+    "serve --port=0 --peers= --memory --scrub=nightly",
+    'concord serve: scrub is "nightly", which is not cron text: write "0 3 * * *" for three in the night (UTC), every day',
+  ],
   ["up --nodes=0", 'concord up: --nodes is a whole number from 1 to 16, not "0"'],
 ];
 

@@ -37,6 +37,7 @@ const report: NodeReport = {
       inSync: false,
     },
   ],
+  scrub: { running: undefined, last: undefined, waiting: 0, waitingKeys: [] },
   repairingWith: undefined,
   lastRepair: {
     peer: "http://localhost:8002",

@@ -1,6 +1,7 @@
 /** The sketch of a store is that of its live dots, however they came; and what a repair with it costs and finds. */
 import test from "ava";
 import { encodeFrame } from "../../lib/core/frame.ts";
+import { indexAt } from "../../lib/core/layout.ts";
 import type { RepairAnswer, RepairRequest } from "../../lib/core/message.ts";
 import type { Store } from "../../lib/core/store.ts";
 import { answerRequest } from "../../lib/repair/answer.ts";
@@ -121,4 +122,26 @@ test("cells that are none are refused", async (t) => {
   for (const bytes of [0, 11, 12 * 65_537]) {
     t.throws(() => answerSketch(store, new Sketches(store), request, { cells: Buffer.alloc(bytes), count: 0 }), { code: "malformed" });
   }
+});
+
+test("a check makes the tables anew while writes go on, says whether they were right, and replaces those that were not", async (t) => {
+  const side = await openTestStore("a");
+  const { store } = side;
+  fill(store, "k", 5_000);
+  const sketches = new Sketches(store);
+  const checked = (): boolean => {
+    const check = sketches.check();
+    for (let slice = 0; ; slice++) {
+      store.put(`during${slice}`, json("1"), NOW);
+      store.remove(`k${slice}`, undefined, NOW);
+      const agree = check.step();
+      if (agree !== undefined) return agree;
+    }
+  };
+  t.true(checked());
+  // A dot that no write has taken away from the index, and of which nobody was told.
+  await side.persist();
+  await side.storage.write([{ key: indexAt(store.incarnation!, 4_000), value: undefined }]);
+  t.false(checked());
+  t.true(checked(), "they were replaced");
 });

@@ -1,7 +1,7 @@
 /** The system's clock, dice, ticker and log. */
 import test from "ava";
 import { createSystemClock } from "../../lib/runtime/clock.ts";
-import { createCronTicker } from "../../lib/runtime/cron.ts";
+import { createCronSchedule, createCronTicker, isCronText } from "../../lib/runtime/cron.ts";
 import { createLog } from "../../lib/runtime/log.ts";
 import { createSystemRandom } from "../../lib/runtime/random.ts";
 import { pause } from "../support/nodes.ts";
@@ -101,4 +101,20 @@ test("log: a colour of its own for each name where it is a terminal", (t) => {
   const stream = capture(true);
   createLog("n1", { stream }).write("info", "line");
   t.is(stream.text.replace(/\u001b\[\d+m/g, ""), "[n1] line\n");
+});
+
+test("cron text: what is one, and what is not", (t) => {
+  for (const text of ["0 3 * * *", "*/5 * * * *", "30 2 * * 1-5", "0 0 3 1 * *", "0 3 * * sunday"]) t.true(isCronText(text), text);
+  for (const text of ["", " ", "at three", "0 25 * * *", "0 3 * *", "* * * * * * *", "3am"]) t.false(isCronText(text), text);
+});
+
+test.serial("cron schedule: calls at its times until it is stopped", async (t) => {
+  let calls = 0;
+  const task = createCronSchedule("* * * * * *", () => void calls++);
+  await pause(2_500);
+  task.stop();
+  const stoppedAt = calls;
+  t.true(calls >= 1);
+  await pause(1_500);
+  t.is(calls, stoppedAt);
 });

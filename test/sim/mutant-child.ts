@@ -1,8 +1,9 @@
 /**
- * Runs the simulator of one copy of the sources until a seed fails, and says which: `mutant-child.ts ROOT FROM COUNT`. A process of
+ * Runs the simulator of one copy of the sources until a seed fails, and says which: `mutant-child.ts ROOT FROM COUNT FAULT…`. A process of
  * its own for each mutant, because a module is loaded once.
  */
 import { pathToFileURL } from "node:url";
+import type { FaultName } from "../../lib/sim/plan.ts";
 import type { runSeeds as RunSeeds } from "../../lib/sim/campaign.ts";
 
 export interface MutantResult {
@@ -12,7 +13,8 @@ export interface MutantResult {
   readonly detail: string | undefined;
 }
 
-const [root = "", from = "1", count = "2000"] = process.argv.slice(2);
+const [root = "", from = "1", count = "2000", ...faults] = process.argv.slice(2);
+const limits = faults.length === 0 ? {} : { faults: faults as FaultName[] };
 // A mutant may break in ways that no check foresees; that is a catch as well, and ends the run.
 process.on("unhandledRejection", (error) =>
   finish({ seeds: current, seed: Number(from) + current - 1, check: "crashed", detail: String(error) }),
@@ -21,7 +23,7 @@ process.on("unhandledRejection", (error) =>
 let current = 1;
 const { runSeeds } = (await import(pathToFileURL(`${root}/lib/sim/campaign.ts`).href)) as { runSeeds: typeof RunSeeds };
 try {
-  const { seeds, failed } = await runSeeds({ from: Number(from), count: Number(count), onSeed: (done) => (current = done + 1) });
+  const { seeds, failed } = await runSeeds({ from: Number(from), count: Number(count), limits, onSeed: (done) => (current = done + 1) });
   finish({ seeds, seed: failed?.plan.seed, check: failed?.outcome.failure?.check, detail: failed?.outcome.failure?.detail });
 } catch (error) {
   finish({

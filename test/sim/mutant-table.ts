@@ -5,11 +5,15 @@
  * `find` must occur exactly once; a mutant whose text is gone fails the command, so that the table grows old with the code and not
  * behind its back.
  */
+import type { FaultName } from "../../lib/sim/plan.ts";
+
 export interface Mutant {
   readonly name: string;
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+  /** The only faults in whose presence it shows: the others would keep the simulator busy. All of them by default. */
+  readonly faults?: readonly FaultName[];
 }
 
 const durability: readonly Mutant[] = [
@@ -53,8 +57,9 @@ const durability: readonly Mutant[] = [
   {
     name: "lost entries are not noticed, and the context speaks for them",
     file: "lib/core/store-open.ts",
-    find: "return problem === undefined ? { store, problem } : { problem };",
-    replace: "return { store, problem: undefined };",
+    find: "const finding = new Audit(store).runToEnd();",
+    replace: `const finding = new Audit(store).runToEnd();
+    if (meta.count >= 0) return { store, problem: undefined, healed: undefined };`,
   },
 ];
 
@@ -80,8 +85,8 @@ const visibility: readonly Mutant[] = [
   {
     name: "a reader is shown what is not yet durable",
     file: "lib/node/kv.ts",
-    find: "const record = storage.get(entryAt(key));",
-    replace: "const record = store.reader.get(entryAt(key));",
+    find: "const record = pastDamage(node, () => storage.get(entryAt(key)));",
+    replace: "const record = pastDamage(node, () => store.reader.get(entryAt(key)));",
   },
 ];
 
@@ -328,7 +333,57 @@ const merging: readonly Mutant[] = [
   },
 ];
 
+const damage: readonly Mutant[] = [
+  {
+    name: "the context keeps the dots that a damaged disk has lost",
+    file: "lib/core/quarantine.ts",
+    find: "for (const { dot } of lost) if (this.#context.remove(dot)) changed.add(dot.incarnation);",
+    replace: "if (lost.length < 0) changed.add(lost[0]!.dot.incarnation);",
+  },
+  {
+    name: "lost dots leave the context, and not the disk's record of it",
+    file: "lib/core/quarantine.ts",
+    find: "for (const { dot } of lost) if (this.#context.remove(dot)) changed.add(dot.incarnation);",
+    replace: "for (const { dot } of lost) this.#context.remove(dot);",
+  },
+  {
+    name: "a lost dot that only a damaged row of the index names stays in the context",
+    file: "lib/core/audit-verdict.ts",
+    find: "if (sum.isZero) return [...certain, ...chosen.map(placed)];",
+    replace: "if (sum.isZero && chosen.map(placed).length >= 0) return certain;",
+    faults: ["restart-flipped-bits"],
+  },
+  {
+    name: "the mark of a lost key does not outlive the process",
+    file: "lib/core/quarantine.ts",
+    find: "this.#overlay.set(markAt(key), encodeMark(known ?? [], dots));",
+    replace: "if (encodeMark(known ?? [], dots).length < 0) this.#overlay.set(markAt(key), undefined);",
+  },
+  {
+    name: "a lost key is shown as one that nobody wrote",
+    file: "lib/node/kv.ts",
+    find: "if (record === undefined && store.quarantine.isUsed) refuseIfWaiting(storage, key);",
+    replace: "",
+  },
+  {
+    name: "a record that cannot be read is shown as one that is not there",
+    file: "lib/node/kv.ts",
+    find: `    node.scrub("damage");
+    throw damagedNow(error);`,
+    replace: `    node.scrub("damage");
+    return undefined as T;`,
+  },
+  {
+    name: "a repair goes on with dots that have left the context",
+    file: "lib/replica.ts",
+    find: `      const outputs = this.#puller.abandon(now);
+      for (const`,
+    replace: `      const outputs: Output[] = [];
+      for (const`,
+  },
+];
+
 export const MUTANTS: readonly Mutant[] = [
   ...[...durability, ...visibility, ...causality, ...digests, ...expiry, ...repair, ...messages],
-  ...[...operations, ...reads, ...merging],
+  ...[...operations, ...reads, ...merging, ...damage],
 ];

@@ -2,7 +2,8 @@
 import { crc32 } from "node:zlib";
 import test from "ava";
 import fc from "fast-check";
-import { DamagedRecordError, seal, unseal, unsealCopy } from "../../lib/storage/record.ts";
+import { DamagedRecordError } from "../../lib/core/damaged.ts";
+import { seal, unseal, unsealCopy } from "../../lib/storage/record.ts";
 
 test("record: its form does not change", (t) => {
   t.is(seal("key", Buffer.from("value")).toString("hex"), "e6f355c676616c7565");

@@ -7,8 +7,10 @@ import { DEFAULT_DIGEST_KEY, Digest, dotHash } from "../../lib/core/digest.ts";
 import { dotKey, dotOfKey, formatDot, formatIncarnation, type Dot } from "../../lib/core/dot.ts";
 import { after, CONTEXT, dotAtEnd, ENTRY, EXPIRY, INDEX, SEVERAL } from "../../lib/core/layout.ts";
 import type { Random, StorageReader } from "../../lib/core/ports.ts";
-import type { Store, StoreOptions } from "../../lib/core/store.ts";
+import type { StoreOptions } from "../../lib/core/store-options.ts";
+import type { Store } from "../../lib/core/store.ts";
 import { openStore } from "../../lib/core/store-open.ts";
+import { readStretch } from "../../lib/core/walk.ts";
 import { createMemoryStorage, type MemoryStorage } from "../../lib/storage/memory.ts";
 import { createRandom } from "./chance.ts";
 
@@ -20,6 +22,7 @@ export interface TestStore {
   /** The same folder in a new process: what was not persisted is gone, and so is whatever was only in memory. */
   readonly reopen: () => Promise<TestStore>;
   readonly rebuilt: string | undefined;
+  readonly healed: string | undefined;
 }
 
 export interface TestStoreOptions extends Partial<Omit<StoreOptions, "name">> {
@@ -30,11 +33,12 @@ export async function openTestStore(name: string, options: TestStoreOptions = {}
   const storage = options.storage ?? createMemoryStorage();
   const random: Random = options.random ?? createRandom([...name].reduce((sum, letter) => 31 * sum + letter.charCodeAt(0), 7));
   const { digestKey = DEFAULT_DIGEST_KEY, recentDeletionsMax = 1000, policies } = options;
-  const { store, rebuilt } = await openStore(storage, { name, digestKey, random, recentDeletionsMax, policies });
+  const { store, rebuilt, healed } = await openStore(storage, { name, digestKey, random, recentDeletionsMax, policies });
   return {
     store,
     storage,
     rebuilt,
+    healed,
     async persist() {
       const batch = store.takeChanges();
       await storage.write(batch);
@@ -45,11 +49,19 @@ export async function openTestStore(name: string, options: TestStoreOptions = {}
   };
 }
 
-/** A folder copied file by file. */
+/** A folder copied file by file; what is damaged stays behind. */
 export async function copyOf(storage: MemoryStorage): Promise<MemoryStorage> {
   const copy = createMemoryStorage();
   await copy.write([...rowsOf(storage, "")].map(([key, value]) => ({ key, value })));
   return copy;
+}
+
+/** Flips one bit of a stored record. */
+export function damage({ records }: MemoryStorage, key: string, bit = 0): void {
+  const record = records.get(key);
+  if (record === undefined) throw new Error(`there is no record ${JSON.stringify(key)} to damage`);
+  const at = (bit >> 3) % record.length;
+  records.set(key, record.slice(0, at) + String.fromCharCode(record.charCodeAt(at) ^ (1 << (bit & 7))) + record.slice(at + 1));
 }
 
 /** A put's input: JSON text that never expires, unless told otherwise. */
@@ -122,14 +134,13 @@ function shown(dot: string): string {
   return formatDot(dotOfKey(dot));
 }
 
-/** Rows that begin with this, in order; all of them for "". */
+/** Rows that begin with this and can be read, in order; all of them for "". */
 export function* rowsOf(reader: StorageReader, prefix: string): Generator<[key: string, value: Uint8Array]> {
   const end = prefix === "" ? "\xff" : after(prefix);
-  for (let from = prefix, more = true; more;) {
-    const page = reader.range(from, end, 1000);
-    for (const { key, value } of page.rows) yield [key, value];
-    more = page.more;
-    from = (page.rows.at(-1)?.key ?? end) + "\0";
+  for (let from: string | undefined = prefix; from !== undefined;) {
+    const { rows, next } = readStretch(reader, from, end, 1000);
+    for (const { key, value } of rows) yield [key, value];
+    from = next;
   }
 }
 
