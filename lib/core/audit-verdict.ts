@@ -16,6 +16,7 @@ import type { Dot, DotKey } from "./dot.ts";
 import { bytesOfChars } from "./bytes.ts";
 import { decodeSiblings } from "./codec.ts";
 import { entryAt, indexAt, severalAt, type EntryKey } from "./layout.ts";
+import { joinMarks, UNKNOWN, type Mark } from "./mark.ts";
 import type { StorageKey, StorageReader } from "./ports.ts";
 import type { Store } from "./store.ts";
 import type { Tally } from "./tally.ts";
@@ -126,7 +127,10 @@ function amendedRows(
   for (const { dot } of [...lost, ...orphans.values()]) amended.set(indexAt(dot.incarnation, dot.counter), undefined);
   for (const { dot, key } of unindexed.values()) amended.set(indexAt(dot.incarnation, dot.counter), bytesOfChars(key));
   for (const { at, key } of unswept.values()) amended.set(at, bytesOfChars(key));
-  for (const key of several) amended.set(severalAt(key), holdsSeveral(store.reader, key) ? bytesOfChars(key) : undefined);
+  for (const key of several) {
+    const isKept = !damagedEntries.has(key) && holdsSeveral(store.reader, key);
+    amended.set(severalAt(key), isKept ? bytesOfChars(key) : undefined);
+  }
   return [...amended].map(([key, value]) => ({ key, value }));
 }
 
@@ -136,18 +140,19 @@ export function holdsSeveral(reader: StorageReader, key: EntryKey): boolean {
 }
 
 /** The keys that hold nothing now. A lost dot of which no row tells the key may be of any of them. */
-function marksOf(evidence: Evidence, lost: readonly Placed[]): Map<EntryKey, readonly Dot[]> {
+function marksOf(evidence: Evidence, lost: readonly Placed[]): Map<EntryKey, Mark> {
   const { store, orphans, damagedEntries, damagedMarks } = evidence;
-  const marks = new Map<EntryKey, Dot[]>();
+  const marks = new Map<EntryKey, Mark>();
+  const add = (key: EntryKey, mark: Mark): void => void marks.set(key, joinMarks(marks.get(key), mark));
   for (const { dot, key } of orphans.values()) {
     const record = damagedEntries.has(key) ? undefined : valueAt(store.reader, entryAt(key));
-    if (record === undefined || record === "damaged") marks.set(key, [...(marks.get(key) ?? []), dot]);
+    if (record === undefined || record === "damaged") add(key, { dots: [dot], isCertain: true });
   }
   const unplaced = lost.slice(orphans.size).map(({ dot }) => dot);
   if (unplaced.length > 0) {
-    for (const key of new Set([...damagedEntries, ...marks.keys()])) marks.set(key, [...(marks.get(key) ?? []), ...unplaced]);
+    for (const key of new Set([...damagedEntries, ...marks.keys()])) add(key, { dots: unplaced, isCertain: false });
   }
-  for (const key of damagedMarks) if (!marks.has(key)) marks.set(key, []);
+  for (const key of damagedMarks) if (!marks.has(key)) marks.set(key, UNKNOWN);
   return marks;
 }
 

@@ -249,7 +249,7 @@ export class Audit {
 
   #visitSeveral(at: StorageKey): void {
     const key = at.slice(SEVERAL.length);
-    if (!holdsSeveral(this.#store.reader, key)) this.#evidence.several.add(key);
+    if (this.#evidence.damagedEntries.has(key) || !holdsSeveral(this.#store.reader, key)) this.#evidence.several.add(key);
   }
 
   #onChange(dot: Dot, live: boolean, key: EntryKey, sibling: Sibling | undefined): void {

@@ -2,6 +2,7 @@
 import type { Dot } from "./dot.ts";
 import type { Sibling, Siblings } from "./entry.ts";
 import type { EntryKey } from "./layout.ts";
+import type { Mark } from "./mark.ts";
 import type { WireEntry } from "./message.ts";
 import type { StorageChange } from "./ports.ts";
 import type { Tally } from "./tally.ts";
@@ -46,8 +47,8 @@ export interface Amendment {
   readonly rows: readonly StorageChange[];
   /** Siblings that were live and cannot be read any more. */
   readonly lost: readonly { readonly dot: Dot; readonly key: EntryKey }[];
-  /** Keys that hold nothing now although nobody deleted them, with the dots that they lost; none when nobody can tell. */
-  readonly marks: ReadonlyMap<EntryKey, readonly Dot[]>;
+  /** Keys that hold nothing now although nobody deleted them. */
+  readonly marks: ReadonlyMap<EntryKey, Mark>;
   /** What all siblings that are left sum up to. */
   readonly tally: Tally;
 }

@@ -74,6 +74,8 @@ export type ReplicaEvent =
   | { readonly kind: "damage-found"; readonly key: StorageKey }
   | { readonly kind: "scrub-started"; readonly number: number; readonly reason: ScrubReason }
   | { readonly kind: "scrub-ended"; readonly report: ScrubReport }
+  /** What a damaged disk had lost of the key is known to be deleted: nobody was shown that it is gone. */
+  | { readonly kind: "lost-deleted"; readonly key: EntryKey }
   /** Every key that a damaged disk had lost holds something again, or is known to be deleted. */
   | { readonly kind: "all-refilled" }
   | { readonly kind: "audit-failed"; readonly problem: string };

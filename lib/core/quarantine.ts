@@ -3,8 +3,8 @@
  *
  * A damaged record is taken out of the store so that nobody reads it, and its dots are taken out of the context, because absence plus
  * context reads as "deleted": peers would give up their own copies. Without its dots in the context the key simply has not
- * been seen, so the next repair brings it. The dots are never issued again: a counter only rises, and each life of a node takes
- * an incarnation of its own.
+ * been seen, so the next repair brings it. And the node takes a new incarnation: no lost dot is issued again, and of a counter
+ * (policy/counter.ts) that it may have lost, what it adds from now on is a share of its own and takes no earlier one's place.
  *
  * Until then the key must not look as if nobody had ever written it. The mark says so: whoever reads the key is refused.
  * A mark goes when the key holds something again, be it from a peer or by a new write, or when all its lost dots have been seen,
@@ -13,11 +13,11 @@
  * A new write stands beside what was lost, for its writer cannot have seen it. A deletion names the lost dots: it is meant for them.
  */
 import type { Amendment } from "./change.ts";
-import { ByteReader, ByteWriter, readDot, writeDot } from "./codec.ts";
 import type { Context } from "./context.ts";
-import { includesDot, type Dot, type Incarnation } from "./dot.ts";
+import type { Dot, Incarnation } from "./dot.ts";
 import { ConcordError } from "./errors.ts";
 import { after, entryAt, MARK, markAt, keyFromBytes, type EntryKey } from "./layout.ts";
+import { decodeMark, encodeMark, joinMarks, readMark, type Mark } from "./mark.ts";
 import type { Overlay } from "./overlay.ts";
 import type { StorageKey, StorageReader } from "./ports.ts";
 import { readStretch, valueAt } from "./walk.ts";
@@ -30,9 +30,6 @@ const NAMED_MAX = 20;
 
 const PAGE_ROWS = 1024;
 
-/** Lost dots that one mark names, so that it fits a row; more siblings than a key may pile up by itself. */
-const MARK_DOTS_MAX = 4096;
-
 export class Quarantine {
   readonly #overlay: Overlay;
   readonly #context: Context;
@@ -43,6 +40,8 @@ export class Quarantine {
   #healed = 0;
   /** There are marks, or were since the store was opened: in the storage they may still be. */
   #isUsed: boolean;
+  /** Keys that are not waited for because what they had lost is deleted. */
+  #deleted: EntryKey[] = [];
   /** Where the next look over the marks goes on. */
   #next: StorageKey = MARK;
 
@@ -67,14 +66,15 @@ export class Quarantine {
     return this.#isUsed;
   }
 
-  /** The dots that the key lost; none when it lost nothing, or nobody can tell. */
+  /** The dots that the key lost; none when it lost nothing, or nobody can tell which. */
   lostDots(key: EntryKey): readonly Dot[] {
-    return this.#size === 0 ? [] : (this.#mark(key) ?? []);
+    const mark = this.#size === 0 ? undefined : readMark(this.#overlay, markAt(key));
+    return mark?.isCertain === true ? mark.dots : [];
   }
 
   /** The key holds nothing, and has lost what it held. */
   isWaiting(key: EntryKey): boolean {
-    return this.#size > 0 && this.#mark(key) !== undefined && this.#overlay.get(entryAt(key)) === undefined;
+    return this.#size > 0 && valueAt(this.#overlay, markAt(key)) !== undefined && this.#overlay.get(entryAt(key)) === undefined;
   }
 
   /** Throws `damaged` for what depends on the value that the key has lost. */
@@ -94,14 +94,13 @@ export class Quarantine {
     for (const { key, value } of rows) this.#overlay.set(key, value);
     const changed = new Set<Incarnation>();
     for (const { dot } of lost) if (this.#context.remove(dot)) changed.add(dot.incarnation);
-    for (const [key, dots] of marks) this.#add(key, dots);
+    for (const [key, mark] of marks) this.#add(key, mark);
     return changed;
   }
 
-  /** The key lost these dots; none means that nobody can tell which. */
-  #add(key: EntryKey, dots: readonly Dot[]): void {
-    const known = this.#mark(key);
-    this.#overlay.set(markAt(key), encodeMark(known ?? [], dots));
+  #add(key: EntryKey, mark: Mark): void {
+    const known = readMark(this.#overlay, markAt(key));
+    this.#overlay.set(markAt(key), encodeMark(joinMarks(known, mark)));
     if (known === undefined) this.#size++;
     this.#isUsed = true;
   }
@@ -109,8 +108,8 @@ export class Quarantine {
   /** The key was written, merged or deleted. */
   onChange(key: EntryKey, holdsSomething: boolean): void {
     if (this.#size === 0) return;
-    const dots = this.#mark(key);
-    if (dots !== undefined && (holdsSomething || this.#areSeen(dots))) this.#remove(markAt(key));
+    const mark = readMark(this.#overlay, markAt(key));
+    if (mark !== undefined && (holdsSomething || this.#areSeen(mark))) this.#remove(key, holdsSomething);
   }
 
   /** Looks over some of the marks: a key that holds something, or whose dots a joined context has seen, is not waited for any more. */
@@ -119,11 +118,19 @@ export class Quarantine {
     const before = this.#size;
     const { rows, next } = readStretch(this.#overlay, this.#next, after(MARK), SOME);
     for (const { key, value } of rows) {
-      const holdsSomething = valueAt(this.#overlay, entryAt(key.slice(MARK.length))) !== undefined;
-      if (holdsSomething || this.#areSeen(decodeMark(value))) this.#remove(key);
+      const of = key.slice(MARK.length);
+      const holdsSomething = valueAt(this.#overlay, entryAt(of)) !== undefined;
+      if (holdsSomething || this.#areSeen(decodeMark(value))) this.#remove(of, holdsSomething);
     }
     this.#next = next ?? MARK;
     if (this.#size < before) this.#onSettled();
+  }
+
+  /** Keys that turned out to be deleted since the last call, and still hold nothing. */
+  takeDeleted(): EntryKey[] {
+    const deleted = this.#deleted;
+    this.#deleted = [];
+    return deleted.filter((key) => valueAt(this.#overlay, entryAt(key)) === undefined);
   }
 
   /** Some keys that wait, for people. */
@@ -133,17 +140,13 @@ export class Quarantine {
     return rows.map(({ key }) => keyFromBytes(key.slice(MARK.length)));
   }
 
-  #mark(key: EntryKey): Dot[] | undefined {
-    const value = valueAt(this.#overlay, markAt(key));
-    return value === "damaged" ? [] : value && decodeMark(value);
-  }
-
-  #areSeen(dots: readonly Dot[]): boolean {
+  #areSeen({ dots }: Mark): boolean {
     return dots.length > 0 && dots.every((dot) => this.#context.has(dot));
   }
 
-  #remove(at: StorageKey): void {
-    this.#overlay.set(at, undefined);
+  #remove(key: EntryKey, holdsSomething: boolean): void {
+    this.#overlay.set(markAt(key), undefined);
+    if (!holdsSomething) this.#deleted.push(key);
     this.#size--;
     this.#healed++;
   }
@@ -154,24 +157,6 @@ export function refuseIfWaiting(storage: StorageReader, key: EntryKey): void {
   if (valueAt(storage, markAt(key)) !== undefined) {
     throw new ConcordError("damaged", `${waiting(key)}; ask another node, or write it anew`);
   }
-}
-
-/** The dots of both, each once. */
-export function encodeMark(known: readonly Dot[], dots: readonly Dot[]): Uint8Array {
-  const all = [...known];
-  for (const dot of dots) if (all.length < MARK_DOTS_MAX && !includesDot(all, dot)) all.push(dot);
-  const writer = new ByteWriter();
-  writer.varint(all.length);
-  for (const dot of all) writeDot(writer, dot);
-  return writer.copy();
-}
-
-/** Throws `malformed`. */
-export function decodeMark(value: Uint8Array): Dot[] {
-  const reader = new ByteReader(value);
-  const dots = Array.from({ length: reader.varint(MARK_DOTS_MAX) }, () => readDot(reader));
-  reader.end();
-  return dots;
 }
 
 function waiting(key: EntryKey): string {

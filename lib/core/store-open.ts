@@ -35,9 +35,9 @@ import {
   SEVERAL,
   severalAt,
 } from "./layout.ts";
+import { encodeMark, joinMarks, readMark, UNKNOWN } from "./mark.ts";
 import { decodeMeta, encodeMeta, metaOf, type Meta } from "./meta.ts";
 import type { Storage, StorageChange, StorageKey } from "./ports.ts";
-import { decodeMark, encodeMark } from "./quarantine.ts";
 import type { StoreOptions } from "./store-options.ts";
 import { Store } from "./store.ts";
 import { Tally } from "./tally.ts";
@@ -141,7 +141,10 @@ async function markLost(storage: Storage): Promise<void> {
       // Where a row of the index cannot be read, a key may have lost more than the others name.
       lost.set(markAt(key), isWhole ? [...(lost.get(markAt(key)) ?? []), dotOfKey(dotAtEnd(row.key))] : []);
     }
-    const marks = Array.from(lost, ([at, dots]) => ({ key: at, value: encodeMark(knownMark(storage, at) ?? [], dots) }));
+    const marks = Array.from(lost, ([at, dots]) => {
+      const mark = joinMarks(readMark(storage, at), { dots, isCertain: isWhole });
+      return { key: at, value: encodeMark(mark) };
+    });
     if (marks.length > 0) await storage.write(marks);
     from = next;
   }
@@ -150,9 +153,10 @@ async function markLost(storage: Storage): Promise<void> {
 /** What this record held is lost; its dots are named by the mark that it has, if any. */
 function lostEntry(storage: Storage, at: StorageKey): StorageChange[] {
   const mark = markAt(at.slice(ENTRY.length));
+  const known = readMark(storage, mark) ?? UNKNOWN;
   return [
     { key: at, value: undefined },
-    { key: mark, value: encodeMark(knownMark(storage, mark) ?? [], []) },
+    { key: mark, value: encodeMark(known) },
   ];
 }
 
@@ -163,11 +167,6 @@ function hasDamage(storage: Storage, prefix: string): boolean {
     from = next;
   }
   return false;
-}
-
-function knownMark(storage: Storage, at: StorageKey): Dot[] | undefined {
-  const value = valueAt(storage, at);
-  return value === undefined || value === "damaged" ? undefined : decodeMark(value);
 }
 
 /** In the order of the index each dot extends its range; in that of the keys, a million would have to be put between others. */

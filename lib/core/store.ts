@@ -219,8 +219,11 @@ export class Store {
     this.#touch();
   }
 
-  /** Puts right what an audit found. Lost dots count as never seen (quarantine.ts says why). */
+  /**
+   * Puts right what an audit found. Lost dots count as never seen, and this life of the data is over (quarantine.ts says why).
+   */
   amend(amendment: Amendment): void {
+    if (amendment.lost.length > 0) this.renounceIncarnation();
     for (const incarnation of this.quarantine.amend(amendment)) this.#changedIncarnations.add(incarnation);
     this.tally.adopt(amendment.tally);
     for (const { dot, key } of amendment.lost) for (const listener of this.#listeners) listener(dot, false, key, undefined);

@@ -139,16 +139,21 @@ export function createKv(deps: KvDeps): NodeKv {
       // What came, had expired on its way, and replaced nothing, was never there for anybody.
       if (value === undefined && before.length === 0) return;
       const kind = value !== undefined ? "put" : hasExpired(before, siblings, nowMs) ? "expire" : "delete";
-      const token = encodeToken(digestKey, key, dotsOf(siblings));
-      const event: KvEvent = { kind, key: keyFromBytes(key), value, token };
-      for (const watcher of watchers) if (key.startsWith(watcher.prefix)) call(watcher.listener, event, deps.onWatcherError);
+      tell(key, { kind, value, token: encodeToken(digestKey, key, dotsOf(siblings)) });
     },
 
     onEvent(event) {
       if (event.kind === "repair-ended") lastRepair = worthierRepair(event.receipt, lastRepair);
+      if (event.kind === "lost-deleted")
+        tell(event.key, { kind: "delete", value: undefined, token: encodeToken(digestKey, event.key, []) });
       if (event.kind === "repair-answered") lastAnswered = addAnswer(event, lastAnswered, clock.now());
     },
   };
+
+  function tell(key: EntryKey, about: Omit<KvEvent, "key">): void {
+    const event: KvEvent = { ...about, key: keyFromBytes(key) };
+    for (const watcher of watchers) if (key.startsWith(watcher.prefix)) call(watcher.listener, event, deps.onWatcherError);
+  }
 
   function translate(operation: KvOperation, at: number, nowMs: number): Operation {
     const key = checkKey(operation.key);

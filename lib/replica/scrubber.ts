@@ -91,11 +91,13 @@ export class Scrubber {
 
   /** To be called about once a second. */
   onTick(): Output[] {
-    this.#store.quarantine.settleSome();
-    const { size, healed } = this.#store.quarantine;
-    if (size > 0 || healed === this.#healedTold) return [];
+    const { quarantine } = this.#store;
+    quarantine.settleSome();
+    const outputs = quarantine.takeDeleted().map((key): Output => ({ type: "event", event: { kind: "lost-deleted", key } }));
+    const { size, healed } = quarantine;
+    if (size > 0 || healed === this.#healedTold) return outputs;
     this.#healedTold = healed;
-    return [{ type: "event", event: { kind: "all-refilled" } }];
+    return [...outputs, { type: "event", event: { kind: "all-refilled" } }];
   }
 
   #begin(reason: ScrubReason, now: Now): number {

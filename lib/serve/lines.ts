@@ -51,6 +51,8 @@ export function lineOf(event: ReplicaEvent): Line | undefined {
       return debug(`scrub ${event.number} begins`);
     case "scrub-ended":
       return lineOfScrub(event.report);
+    case "lost-deleted":
+      return debug(`${printableKey(event.key)}, which the disk had lost, is deleted`);
     case "all-refilled":
       return info("all that the disk had lost is here again, or known to be deleted");
   }

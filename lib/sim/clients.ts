@@ -74,10 +74,10 @@ export class Clients {
     return reading;
   }
 
-  /** What a client that wants to add to a set reads of it. */
+  /** What a client that wants to add to a set reads of it; nothing when it is refused, too. */
   #elementsAt(key: string, machine: Machine): Seen | undefined {
     const reading = read(this.#world, machine, key);
-    const value = machine.life?.kv.get(key);
+    const value = reading === undefined ? undefined : machine.life?.kv.get(key);
     if (reading === undefined || value === undefined) return undefined;
     return { elements: JSON.parse(Buffer.from(value.value).toString("utf8")) as number[], reading };
   }

@@ -356,8 +356,8 @@ const damage: readonly Mutant[] = [
   {
     name: "the mark of a lost key does not outlive the process",
     file: "lib/core/quarantine.ts",
-    find: "this.#overlay.set(markAt(key), encodeMark(known ?? [], dots));",
-    replace: "if (encodeMark(known ?? [], dots).length < 0) this.#overlay.set(markAt(key), undefined);",
+    find: "this.#overlay.set(markAt(key), encodeMark(joinMarks(known, mark)));",
+    replace: "if (encodeMark(joinMarks(known, mark)).length < 0) this.#overlay.set(markAt(key), undefined);",
   },
   {
     name: "a lost key is shown as one that nobody wrote",
