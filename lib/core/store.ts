@@ -219,9 +219,7 @@ export class Store {
     this.#touch();
   }
 
-  /**
-   * Puts right what an audit found. Lost dots count as never seen, and this life of the data is over (quarantine.ts says why).
-   */
+  /** Puts right what an audit found. Lost dots count as never seen, and this life of the data is over (quarantine.ts says why). */
   amend(amendment: Amendment): void {
     if (amendment.lost.length > 0) this.renounceIncarnation();
     for (const incarnation of this.quarantine.amend(amendment)) this.#changedIncarnations.add(incarnation);

@@ -1,4 +1,5 @@
 /** What must be true once faults have stopped: all nodes hold the same bytes, and these are what the ledger says must be there. */
+import { ConcordError } from "../core/errors.ts";
 import { keyFromBytes } from "../core/layout.ts";
 import { sameSummary } from "../core/message.ts";
 import { sharedRows } from "./disk.ts";
@@ -50,9 +51,15 @@ function checkLedger(world: World, { disk }: Machine): void {
   }
 }
 
+/** Nothing, too, where a value that nobody holds any more is refused (reading.ts judges that). */
 function textAt({ life }: Machine, key: string): string | undefined {
-  const value = life?.kv.get(key);
-  return value === undefined ? undefined : Buffer.from(value.value).toString("utf8");
+  try {
+    const value = life?.kv.get(key);
+    return value === undefined ? undefined : Buffer.from(value.value).toString("utf8");
+  } catch (error) {
+    if (error instanceof ConcordError && error.code === "damaged") return undefined;
+    throw error;
+  }
 }
 
 function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
