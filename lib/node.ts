@@ -15,7 +15,6 @@ import type { EntryKey } from "./core/layout.ts";
 import type { Message } from "./core/message.ts";
 import type { WriteResult } from "./core/output.ts";
 import type { StorageChange } from "./core/ports.ts";
-import type { ScrubReason } from "./core/scrub.ts";
 import type { NodeDeps, NodeListeners } from "./node/deps.ts";
 import { isLong, newTurn, Pace, type Queued, type Turn } from "./node/turn.ts";
 import { Waiting } from "./node/waiting.ts";
@@ -110,7 +109,7 @@ export class Node {
   }
 
   /** All that is stored is looked over, in slices. Returns the number by which the status speaks of it. */
-  scrub(reason: ScrubReason): number {
+  scrub(reason: Extract<Input, { readonly type: "scrub" }>["reason"]): number {
     if (this.#stopped === undefined) this.#post({ input: { type: "scrub", reason }, reply: undefined });
     return this.replica.scrubber.nextNumber;
   }

@@ -5,7 +5,7 @@
  * values, and the store's changes wait in its overlay. The node (node.ts) makes them durable and only then carries the
  * outputs out. So the simulator can run thousands of these under any schedule and replay every one.
  */
-import type { Change, MergeOutcome } from "./core/change.ts";
+import type { MergeOutcome } from "./core/change.ts";
 import type { Context } from "./core/context.ts";
 import { DamagedRecordError } from "./core/damaged.ts";
 import { newIncarnation } from "./core/dot.ts";
@@ -22,7 +22,7 @@ import { answerSketch } from "./repair/sketch-answer.ts";
 import { Sketches } from "./repair/sketches.ts";
 import { Pusher, type PusherOptions } from "./repair/pusher.ts";
 import type { Input, Operation } from "./replica/input.ts";
-import { Changes, damageFound, isDamageFound, mergeRefused, refused } from "./replica/changes.ts";
+import { changed, Changes, damageFound, isDamageFound, mergeRefused, refused } from "./replica/changes.ts";
 import { apply, refusalOf, type Applied } from "./replica/operations.ts";
 import { Reads } from "./replica/reads.ts";
 import { Scrubber } from "./replica/scrubber.ts";
@@ -92,9 +92,8 @@ export class Replica {
       case "write":
         return this.#onWrite(input, now);
       case "read":
-        return this.#reads.begin(input, now);
       case "look":
-        return this.#reads.look(input, now);
+        return this.#reads.begin(input, now);
       case "message":
         return this.#onMessage(input.from, input.message, now);
       case "unreachable":
@@ -295,8 +294,4 @@ export class Replica {
     }
     return [...outputs, ...more];
   }
-}
-
-function changed({ key, before, after }: Pick<Change, "key" | "before" | "after">): Output {
-  return { type: "changed", key, before, after };
 }

@@ -1,5 +1,5 @@
 /** What merged entries of a peer are told of: changed keys, new siblings, and once for each peer that its clock is far ahead. */
-import type { MergeOutcome } from "../core/change.ts";
+import type { Change, MergeOutcome } from "../core/change.ts";
 import { damagedNow, DamagedRecordError } from "../core/damaged.ts";
 import type { ConcordError } from "../core/errors.ts";
 import type { Output } from "../core/output.ts";
@@ -16,7 +16,7 @@ export class Changes {
     for (const { key, before, after, farAhead: ahead } of merged) {
       farAhead += ahead;
       if (before === after) continue;
-      outputs.push({ type: "changed", key, before, after });
+      outputs.push(changed({ key, before, after }));
       if (after.length > 1 && after.length > before.length) outputs.push({ type: "event", event: { kind: "sibling-created", key } });
     }
     if (farAhead > 0 && !this.#toldFarAhead.has(from) && this.#toldFarAhead.size < TOLD_MAX) {
@@ -25,6 +25,10 @@ export class Changes {
     }
     return outputs;
   }
+}
+
+export function changed({ key, before, after }: Pick<Change, "key" | "before" | "after">): Output {
+  return { type: "changed", key, before, after };
 }
 
 export function damageFound({ key }: DamagedRecordError): Output {

@@ -16,6 +16,7 @@ import type { Now } from "../core/ports.ts";
 import type { Store } from "../core/store.ts";
 import type { Membership } from "../peers/membership.ts";
 import type { Pusher } from "../repair/pusher.ts";
+import { refused } from "./changes.ts";
 import type { Input } from "./input.ts";
 import { Looks } from "./looks.ts";
 
@@ -30,6 +31,7 @@ export interface ReadsOptions {
 const LOOK_MS = 2_000;
 
 type ReadInput = Extract<Input, { readonly type: "read" }>;
+type LookInput = Extract<Input, { readonly type: "look" }>;
 
 interface WaitingRead extends ReadInput {
   /** Peers that may still be asked, the nearest last. */
@@ -70,7 +72,17 @@ export class Reads {
     return this.#waiting.size + this.#looks.waitingCount;
   }
 
-  begin(input: ReadInput, now: Now): Output[] {
+  /** Our own record may be damaged: then that is what the client is told. */
+  begin(input: ReadInput | LookInput, now: Now): Output[] {
+    try {
+      return input.type === "look" ? this.#look(input, now) : this.#read(input, now);
+    } catch (error) {
+      if (!(error instanceof DamagedRecordError)) throw error;
+      return refused(input.ticket, error);
+    }
+  }
+
+  #read(input: ReadInput, now: Now): Output[] {
     const nodes = 1 + this.#membership.members().length;
     if (input.copies > nodes)
       return [this.#refuse(input, "invalid", `${input.copies} nodes were to be read, and this node knows of ${nodes}`)];
@@ -83,16 +95,16 @@ export class Reads {
       answered: 0,
       untilMs: now.monotonicMs + this.#options.copiesTimeoutMs,
     };
-    this.#waiting.set(input.ticket, read);
     // Who holds what the client has seen is not known: everybody is asked.
     const outputs: Output[] = [];
     const wanted = this.#hasSeen(read) ? read.copies - 1 : others.length;
     for (let i = 0; i < wanted; i++) this.#askNext(read, outputs);
+    this.#waiting.set(input.ticket, read);
     return [...outputs, ...this.#settleIfDone(read)];
   }
 
   /** Settles with what each peer holds that answers before a person has lost patience. */
-  look(input: Extract<Input, { readonly type: "look" }>, now: Now): Output[] {
+  #look(input: LookInput, now: Now): Output[] {
     if (this.#isFull) return [this.#refuse(input, "overloaded", "too many reads wait for other nodes")];
     return this.#looks.begin(input, dotsOf(this.#store.read(input.key)), this.#readable(), now.monotonicMs + LOOK_MS);
   }
@@ -161,12 +173,12 @@ export class Reads {
   }
 
   #askNext(read: WaitingRead, outputs: Output[]): void {
-    const peer = read.others.pop();
-    if (peer === undefined) return;
+    if (read.others.length === 0) return;
+    const held = [...dotsOf(this.#store.read(read.key)), ...read.seen];
+    const peer = read.others.pop()!;
     const exchange = this.#nextExchange();
     read.asked.set(peer, exchange);
     this.#tickets.set(exchange, read.ticket);
-    const held = [...dotsOf(this.#store.read(read.key)), ...read.seen];
     outputs.push({ type: "send", to: peer, message: { kind: "read-request", exchange, key: read.key, held } });
   }
 

@@ -22,6 +22,7 @@ interface Running {
   readonly reason: ScrubReason;
   readonly began: Now;
   readonly audit: Audit;
+  readonly healedBefore: number;
   /** Set when the audit is over. */
   counts: ScrubCounts | undefined;
   check: SketchCheck | undefined;
@@ -103,7 +104,8 @@ export class Scrubber {
   #begin(reason: ScrubReason, now: Now): number {
     this.#number++;
     const audit = new Audit(this.#store);
-    this.#running = { number: this.#number, reason, began: now, audit, counts: undefined, check: undefined };
+    const healedBefore = this.#store.quarantine.healed;
+    this.#running = { number: this.#number, reason, began: now, audit, healedBefore, counts: undefined, check: undefined };
     return this.#number;
   }
 
@@ -117,11 +119,11 @@ export class Scrubber {
     const agree = running.check === undefined ? true : stepOf(running.check);
     if (agree === undefined) return [];
     this.#end();
-    const { number, reason, began } = running;
+    const { number, reason, began, healedBefore } = running;
     const tookMs = now.monotonicMs - began.monotonicMs;
     this.#last = { number, reason, startedMs: began.wallMs, tookMs, ...counts, tablesWrong: !agree };
     this.#lastEndedMs = now.monotonicMs;
-    this.#healedBefore = this.#store.quarantine.healed;
+    this.#healedBefore = healedBefore;
     return [{ type: "event", event: { kind: "scrub-ended", report: this.#last } }];
   }
 }

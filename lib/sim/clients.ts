@@ -4,7 +4,7 @@
  */
 import { ConcordError } from "../core/errors.ts";
 import type { KvOperation, KvReceipt } from "../core/kv.ts";
-import { keyToBytes } from "../core/layout.ts";
+import { keyToBytes, markAt } from "../core/layout.ts";
 import type { Machine } from "./machine.ts";
 import { formatOperation, type PlannedOperation, type PlannedPart } from "./plan.ts";
 import { readTwo } from "./read-two.ts";
@@ -137,7 +137,8 @@ export class Clients {
     if (code === "storage-failed" || code === "disk-full" || code === "stopping") return this.#world.coverage.count("refused-storage");
     if (code === "condition-failed" && submitted.some(({ demand }) => demand !== undefined))
       return this.#world.coverage.count("demand-refused");
-    if (code === "damaged" && machine.disk.damage.happened) return this.#world.coverage.count("refused-damaged");
+    const isMarked = submitted.some(({ key }) => machine.disk.get(markAt(key)) !== undefined);
+    if (code === "damaged" && (machine.disk.damage.happened || isMarked)) return this.#world.coverage.count("refused-damaged");
     // A key that piles up values under old tokens is refused by its limit.
     if (code !== "too-large") this.#world.fail("needless-refusal", `${machine.name} refused #${operation.id}: ${String(error)}`);
   }

@@ -93,6 +93,8 @@ test("a key that waits: nobody is told why it holds nothing, no condition is jud
   part();
   damage(storage, entryAt("k"), 60);
   t.throws(() => a.kv.conflicts({ limit: 10 }), { code: "damaged" });
+  const asking = { code: "damaged", message: /being set apart: try again in a moment/ };
+  await Promise.all([t.throwsAsync(a.kv.holders("k"), asking), t.throwsAsync(a.kv.refresh("k", { copies: 2 }), asking)]);
   await scrub(a);
   t.throws(() => a.kv.why("k"), { code: "damaged" });
   t.deepEqual(a.kv.conflicts({ limit: 10 }).entries, []);
