@@ -90,6 +90,8 @@ export interface KvListing {
   readonly entries: readonly { readonly key: string; readonly value: KvValue }[];
   /** Give as `after` to go on; undefined at the end. */
   readonly cursor: string | undefined;
+  /** Keys that are left out here because the disk has lost what they held; some of them, when there are many. Undefined when there are none. */
+  readonly waiting?: readonly string[] | undefined;
 }
 
 export interface KvEvent {

@@ -4,12 +4,16 @@
  */
 import { decodeSiblings } from "../core/codec.ts";
 import type { KvListing, KvListOptions, KvValue } from "../core/kv.ts";
-import { after, ENTRY, keyFromBytes, keyToBytes } from "../core/layout.ts";
+import { after, ENTRY, keyFromBytes, keyToBytes, MARK, markAt } from "../core/layout.ts";
 import type { Storage } from "../core/ports.ts";
+import { readStretch } from "../core/walk.ts";
 import { show, type Showing } from "./kv-view.ts";
 
 /** Keys that one page of a listing holds at most. */
 export const LIST_MAX = 10_000;
+
+/** Names of lost keys in one page; the status knows how many there are. */
+const WAITING_MAX = 100;
 
 /** The first look of a page that is limited in bytes: with values of the largest size, all that memory should hold. */
 const FIRST_ROWS = 16;
@@ -40,6 +44,16 @@ export function listKeys(storage: Storage, showing: Showing, options: KvListOpti
     // As many as would fill the rest if they were as large as those before.
     step = Math.max(1, Math.min(rowsLeft, Math.ceil((step * bytesLeft) / Math.max(1, bytesMax - bytesLeft))));
   }
+}
+
+/** Keys that a page up to this cursor leaves out because they wait for what the disk has lost; a reader must not take them for deleted. */
+export function waitingIn(storage: Storage, { prefix = "", after: from }: KvListOptions, to: string | undefined): string[] | undefined {
+  const start = markAt(keyToBytes(prefix));
+  const first = from === undefined ? start : [start, `${markAt(keyToBytes(from))}\0`].sort().pop()!;
+  const end = to === undefined ? endOf(start) : `${markAt(keyToBytes(to))}\0`;
+  const { rows, damaged } = readStretch(storage, first, end, WAITING_MAX);
+  const marks = [...rows.map(({ key }) => key), ...(damaged === undefined ? [] : [damaged])];
+  return marks.length === 0 ? undefined : marks.map((mark) => keyFromBytes(mark.slice(MARK.length)));
 }
 
 /** The first storage key after all that begin with this one. */

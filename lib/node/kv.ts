@@ -16,7 +16,7 @@ import type { Clock, Storage } from "../core/ports.ts";
 import { policyProblem } from "../core/policy.ts";
 import { refuseIfWaiting } from "../core/quarantine.ts";
 import { decodeToken, encodeToken } from "../core/token.ts";
-import { listKeys } from "./kv-list.ts";
+import { listKeys, waitingIn } from "./kv-list.ts";
 import { listConflicts } from "./kv-conflicts.ts";
 import { explain, holdersOf } from "./kv-why.ts";
 import { show, showEach, type Showing } from "./kv-view.ts";
@@ -86,7 +86,11 @@ export function createKv(deps: KvDeps): NodeKv {
       return new Receipt(digestKey, keys, result.dots, result.copies);
     },
 
-    list: (options) => pastDamage(node, () => listKeys(storage, showing(), options)),
+    list: (options) =>
+      pastDamage(node, () => {
+        const listing = listKeys(storage, showing(), options);
+        return store.quarantine.isUsed ? { ...listing, waiting: waitingIn(storage, options, listing.cursor) } : listing;
+      }),
 
     conflicts: (options) => pastDamage(node, () => listConflicts(storage, showing(), options)),
 

@@ -67,10 +67,11 @@ test("alone, a lost key is refused and no other; a new write ends that", async (
   await until(t, "the scrub to end", () => side.node.kv.status().scrub.last !== undefined, [side.node]);
   t.deepEqual(side.node.kv.status().scrub.waitingKeys, ["b"]);
   t.deepEqual([shown(side, "a"), shown(side, "b"), shown(side, "never")], ['"2"', "damaged", "null"]);
-  t.deepEqual(
-    side.node.kv.list({ limit: 10 }).entries.map(({ key }) => key),
-    ["a"],
-  );
+  const page = side.node.kv.list({ limit: 10 });
+  t.deepEqual([page.entries.map(({ key }) => key), page.waiting], [["a"], ["b"]]);
+  t.deepEqual(side.node.kv.list({ limit: 10, prefix: "a" }).waiting, undefined);
+  t.deepEqual(side.node.kv.list({ limit: 10, after: "b" }).waiting, undefined);
+  t.regex(await (await fetch(`${side.node.url}/v1/kv`)).text(), /,"waiting":\["b"\]\}$/);
   await side.node.kv.write([{ key: "b", value: value("3") }]);
   t.is(shown(side, "b"), '"3"');
   t.is(side.node.kv.status().scrub.waiting, 0);

@@ -37,6 +37,9 @@ const page = v.object({
     }),
   ),
   cursor: v.optional(v.pipe(v.string(), v.description("Asks for the next page; absent on the last one."))),
+  waiting: v.optional(
+    v.pipe(v.array(v.string()), v.description("Keys left out because this node's disk has lost what they held; they are not deleted.")),
+  ),
 });
 
 export function createListRoute({ kv }: ModernDeps): Route {
@@ -62,7 +65,8 @@ export function createListRoute({ kv }: ModernDeps): Route {
       const nowMs = Date.now();
       const entries = listing.entries.map(({ key, value }) => entryText(key, value, values, nowMs));
       const next = listing.cursor === undefined ? "" : `,"cursor":"${encodeCursor(listing.cursor, prefix)}"`;
-      return new Response(`{"entries":[${entries.join(",\n")}]${next}}`, { headers: { "content-type": "application/json" } });
+      const waiting = listing.waiting === undefined ? "" : `,"waiting":${JSON.stringify(listing.waiting)}`;
+      return new Response(`{"entries":[${entries.join(",\n")}]${next}${waiting}}`, { headers: { "content-type": "application/json" } });
     },
   });
 }
