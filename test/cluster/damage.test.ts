@@ -1,6 +1,6 @@
 /** Real processes, real files: bits that flip in the values of a stopped node's data file, and what its clients are told. */
 import { execFile } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
+import { open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import test, { type ExecutionContext } from "ava";
@@ -50,6 +50,40 @@ test("flipped bits in stored values are found, never served, and refilled from t
   t.like(report, { waiting: 0 });
   t.is(report.last.damaged, 0);
   t.true(report.last.records > 2 * KEYS);
+});
+
+test("bits that flip under a running node are found by the scheduled scrub, without a reader, and refilled", async (t) => {
+  const { nodes } = await createCluster(t, { count: 2 });
+  const [node, peer] = nodes as [TestNode, TestNode];
+  await Promise.all([node.start({ extra: ["--scrub=* * * * * *"] }), peer.start()]);
+  for (let i = 0; i < KEYS; i++) await node.client.put(nameOf(i), valueOf(i));
+  await waitFor("equal hashes", async () => (await node.client.hash()) === (await peer.client.hash()), { nodes });
+  const hash = await peer.client.hash();
+  const path = join(node.options.folder ?? "", "data.mdb");
+  const content = await readFile(path);
+  const file = await open(path, "r+");
+  for (const i of HIT) {
+    for (let at = content.indexOf(valueOf(i)); at >= 0; at = content.indexOf(valueOf(i), at + 1)) {
+      await file.write(Buffer.from([content[at + 13]! ^ 4]), 0, 1, at + 13);
+    }
+  }
+  await file.close();
+  await waitFor(
+    "a scrub to find them",
+    () => node.lines.some((line) => line.includes("3 damaged, 3 keys set apart until a peer sends them")),
+    {
+      nodes,
+    },
+  );
+  await waitFor("the values to be here again", async () => (await node.client.status()).scrub.waiting === 0, { nodes });
+  for (let i = 0; i < KEYS; i++) t.is(await node.client.get(nameOf(i)), valueOf(i));
+  t.deepEqual([await node.client.hash(), await peer.client.hash()], [hash, hash]);
+  t.false(
+    node.lines.some((line) => line.includes("is damaged; everything that is stored is looked over now")),
+    "nobody had to read them",
+  );
+  const { scrub } = await node.client.status();
+  t.is(scrub.last?.reason, "scheduled");
 });
 
 test("with no peer that has them, lost keys are refused, through restarts, until they are written anew or deleted", async (t) => {
