@@ -7,26 +7,27 @@
  */
 import { Audit } from "./core/audit.ts";
 import type { Change, MergeOutcome } from "./core/change.ts";
-import type { Context } from "./core/context.ts";
 import { newIncarnation } from "./core/dot.ts";
 import { ConcordError } from "./core/errors.ts";
 import type { Message, Push, RepairAnswer, RepairRequest } from "./core/message.ts";
 import type { Output } from "./core/output.ts";
 import type { Now, Random } from "./core/ports.ts";
+import type { RemovalLimits } from "./core/removal-guard.ts";
 import { AUDIT_AT_OPEN_MAX } from "./core/store-open.ts";
 import type { Store } from "./core/store.ts";
 import { createStaticMembership, type Membership } from "./peers/membership.ts";
 import { Pinger, type PingerOptions } from "./peers/pinger.ts";
 import { answerRequest } from "./repair/answer.ts";
-import { Puller, type PullerOptions } from "./repair/puller.ts";
+import { Puller, refusedOf, type PullerOptions } from "./repair/puller.ts";
 import { answerSketch } from "./repair/sketch-answer.ts";
 import { Sketches } from "./repair/sketches.ts";
 import { Pusher, type PusherOptions } from "./repair/pusher.ts";
 import type { Input, Operation } from "./replica/input.ts";
+import { Objections } from "./replica/objections.ts";
 import { apply, refusalOf, type Applied } from "./replica/operations.ts";
 import { Reads } from "./replica/reads.ts";
 
-export interface ReplicaOptions extends Omit<PingerOptions, "instance">, PullerOptions, PusherOptions {
+export interface ReplicaOptions extends Omit<PingerOptions, "instance">, PullerOptions, PusherOptions, RemovalLimits {
   /** Addresses of the peers; the node's own may be among them. */
   readonly peers: readonly string[];
   /** Silence after a ping that makes a peer dead. */
@@ -49,6 +50,7 @@ export class Replica {
   readonly #puller: Puller;
   readonly #pusher: Pusher;
   readonly #reads: Reads;
+  readonly #objections: Objections;
   readonly #toldFarAhead = new Set<string>();
   /** A large store is compared with its entries while it serves; a small one was when it opened. */
   #audit: Audit | undefined;
@@ -58,6 +60,7 @@ export class Replica {
   constructor(store: Store, options: ReplicaOptions, random: Random, now: Now) {
     this.store = store;
     this.#options = options;
+    store.removals.limit(options);
     this.#audit = store.count > AUDIT_AT_OPEN_MAX ? new Audit(store) : undefined;
     const nextExchange = () => (this.#exchange = (this.#exchange + 1) >>> 0);
     // Replies to an earlier life of this node must find nobody waiting, so the count does not begin at the same number.
@@ -68,6 +71,7 @@ export class Replica {
     this.#pinger = new Pinger({ ...options, instance }, this.membership, nextExchange);
     this.#sketches = new Sketches(store);
     this.#puller = new Puller(store, options, random, nextExchange, this.#sketches);
+    this.#objections = new Objections(store);
     this.#pusher = new Pusher(store, this.membership, options, nextExchange);
     this.#reads = new Reads(store, this.membership, this.#pusher, options, nextExchange);
   }
@@ -84,6 +88,7 @@ export class Replica {
   }
 
   step(input: Input, now: Now): Output[] {
+    this.store.removals.at(now.monotonicMs);
     switch (input.type) {
       case "write":
         return this.#onWrite(input, now);
@@ -189,30 +194,32 @@ export class Replica {
       case "repair-request":
         return this.#onRepairRequest(from, message, now);
       case "repair-answer":
-        return [...this.#renounceIfSeen(from, message.context), ...this.#afterPull(from, this.#puller.onAnswer(message, now), now)];
+        return this.#onRepairAnswer(from, message, now);
     }
   }
 
   #onPush(from: string, push: Push, now: Now): Output[] {
-    const outputs = this.#renounceIfSeen(from, push.context);
+    const objections = this.#objections.to(from, push.context);
+    const outputs: Output[] = objections ?? [];
     const merged: MergeOutcome[] = [];
-    let accepted = true;
+    let accepted = objections === undefined;
     try {
-      for (const entry of push.entries) merged.push(this.store.merge(entry, push.context, now.wallMs));
+      if (accepted) for (const entry of push.entries) merged.push(this.store.merge(entry, push.context, now.wallMs));
     } catch (error) {
       if (!(error instanceof ConcordError)) throw error;
       accepted = false;
-      outputs.push({ type: "event", event: { kind: "refused", peer: from, why: error.message } });
+      outputs.push(refusedOf(from, error));
     }
     outputs.push(...this.#changes(from, merged), { type: "reply", message: { kind: "push-ack", exchange: push.exchange, accepted } });
     return outputs;
   }
 
   #onRepairRequest(from: string, request: RepairRequest, now: Now): Output[] {
-    const outputs = this.#renounceIfSeen(from, request.seen);
+    const objections = this.#objections.to(from, request.seen);
+    if (objections !== undefined) return objections;
     const answer = this.#answer(request);
-    if (typeof answer === "string") return [...outputs, { type: "event", event: { kind: "refused", peer: from, why: answer } }];
-    outputs.push({ type: "reply", message: answer });
+    if (answer instanceof ConcordError) return [refusedOf(from, answer)];
+    const outputs: Output[] = [{ type: "reply", message: answer }];
     if (answer.entries.length > 0) {
       const bytes = answer.entries.reduce((sum, entry) => sum + entry.key.length + entry.record.length, 0);
       outputs.push({ type: "event", event: { kind: "repair-answered", peer: from, entries: answer.entries.length, bytes } });
@@ -223,14 +230,20 @@ export class Replica {
     return outputs;
   }
 
+  #onRepairAnswer(from: string, answer: RepairAnswer, now: Now): Output[] {
+    const objections = this.#objections.to(from, answer.context);
+    if (objections !== undefined) return [...objections, ...this.#puller.onPeerDown(from, now)];
+    return this.#afterPull(from, this.#puller.onAnswer(answer, now), now);
+  }
+
   /** Or why there is none. */
-  #answer(request: RepairRequest): RepairAnswer | string {
+  #answer(request: RepairRequest): RepairAnswer | ConcordError {
     try {
       return request.sketch === undefined
         ? answerRequest(this.store, request)
         : answerSketch(this.store, this.#sketches, request, request.sketch);
     } catch (error) {
-      if (error instanceof ConcordError) return error.message;
+      if (error instanceof ConcordError) return error;
       throw error;
     }
   }
@@ -251,19 +264,11 @@ export class Replica {
       outputs.push({ type: "changed", key, before, after });
       if (after.length > 1 && after.length > before.length) outputs.push({ type: "event", event: { kind: "sibling-created", key } });
     }
-    if (farAhead > 0 && !this.#toldFarAhead.has(from) && this.#toldFarAhead.size < TOLD_MAX) {
-      this.#toldFarAhead.add(from);
-      outputs.push({ type: "event", event: { kind: "clock-far-ahead", peer: from, siblings: farAhead } });
-    }
+    if (farAhead === 0) return outputs;
+    const isFirst = !this.#toldFarAhead.has(from) && this.#toldFarAhead.size < TOLD_MAX;
+    if (isFirst) this.#toldFarAhead.add(from);
+    outputs.push({ type: "event", event: { kind: "clock-far-ahead", peer: from, siblings: farAhead, isFirst } });
     return outputs;
-  }
-
-  /** Rule 1: a peer that has seen more of our dots than we issued knows another life of this data. */
-  #renounceIfSeen(from: string, context: Context): Output[] {
-    const { incarnation, counter } = this.store;
-    if (incarnation === undefined || context.highest(incarnation) <= counter) return [];
-    this.store.renounceIncarnation();
-    return [{ type: "event", event: { kind: "incarnation-renounced", peer: from } }];
   }
 
   #onPeers(outputs: Output[], now: Now): Output[] {

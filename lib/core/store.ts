@@ -11,9 +11,11 @@ import { ByteWriter, decodeSiblings, encodeSiblings, writeRanges } from "./codec
 import type { Change, DotListener, LocalWrite, MergeOutcome } from "./change.ts";
 import type { Context } from "./context.ts";
 import { hashOfContext } from "./context-record.ts";
+import { checkEntry } from "./claims.ts";
 import { contentOf, replacedBy, type Landing } from "./local-write.ts";
-import { checkMerge } from "./merge-check.ts";
 import { Policies } from "./policy/names.ts";
+import { RemovalGuard } from "./removal-guard.ts";
+import { checkJoinRoom } from "./room.ts";
 import { sweepAt } from "./expiry.ts";
 import { contentHash, type Digest } from "./digest.ts";
 import { dotOfKey, type Dot, type Incarnation } from "./dot.ts";
@@ -45,6 +47,7 @@ export class Store {
   #written: Totals;
   readonly recentDeletions: RecentDeletions;
   readonly recentRemovals = new RecentRemovals(RECENT_REMOVALS_MAX);
+  readonly removals = new RemovalGuard();
   readonly #overlay: Overlay;
   #stamp: Stamp;
   readonly #dots: DotSource;
@@ -154,32 +157,33 @@ export class Store {
   }
 
   /**
-   * Merges one key of a peer. Adds only the entry's own dots to the context (rule 4). Throws `malformed` when the entry contradicts
-   * itself and `overloaded` when the context has no room for more exceptions; then nothing changed.
+   * Merges one key of a peer. Adds only the entry's own dots to the context (rule 4). Throws PeerFault when the entry contradicts itself
+   * or what is known here, and `overloaded` when there is no room for it; then nothing changed. `asked`: we wanted to know of this one key.
    */
-  merge(entry: WireEntry, theirContext: Context, nowMs: number): MergeOutcome {
+  merge(entry: WireEntry, theirContext: Context, nowMs: number, why: "told" | "asked" = "told"): MergeOutcome {
     const before = this.read(entry.key);
     const theirs = entry.record.length === 0 ? NO_SIBLINGS : decodeSiblings(entry.record);
     const merged = remove(merge(before, this.context, theirs, theirContext), entry.gone);
-    checkMerge(this.options.digestKey, this.context, entry, before, merged);
+    const after = checkEntry(entry, before, theirs, merged, this, why);
     let farAhead = 0;
-    for (const sibling of merged) {
+    for (const sibling of after) {
       if (isFarAhead(sibling.stamp, nowMs) && !before.includes(sibling)) farAhead++;
       else this.#stamp = followStamp(this.#stamp, sibling.stamp, nowMs);
     }
     for (const sibling of theirs) this.#see(sibling.dot);
     for (const dot of entry.gone) if (this.#see(dot)) this.recentDeletions.add(dot, entry.key);
-    if (sameSiblings(before, merged)) return { key: entry.key, before, after: before, theirs, farAhead };
+    if (sameSiblings(before, after)) return { key: entry.key, before, after: before, theirs, farAhead };
     // Most that a repair brings is new, and lies in its frame as it is to lie here.
-    const isNew = before.length === 0 && merged.length === theirs.length;
-    this.#apply(entry.key, before, merged, isNew ? entry.gone : [...dotsOf(theirs), ...entry.gone], isNew ? entry.record : undefined);
-    return { key: entry.key, before, after: merged, theirs, farAhead };
+    const isNew = before.length === 0 && after.length === theirs.length;
+    this.#apply(entry.key, before, after, isNew ? entry.gone : [...dotsOf(theirs), ...entry.gone], isNew ? entry.record : undefined);
+    return { key: entry.key, before, after, theirs, farAhead };
   }
 
-  /** Only after a complete, verified exchange of that snapshot (rule 4). */
+  /** Only after a complete, verified exchange of that snapshot (rule 4). Throws PeerFault when there would be too many. */
   joinContext(theirs: Context): void {
     const news = theirs.minus(this.context);
     if (news.isEmpty) return;
+    checkJoinRoom(this.context, news);
     this.context.join(news);
     for (const incarnation of news.incarnations()) this.#changedIncarnations.add(incarnation);
     this.#touch();
