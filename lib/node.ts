@@ -77,7 +77,6 @@ export class Node {
     return this.#ask((ticket) => ({ type: "write", ticket, operations, copies, local }));
   }
 
-  /** Resolves with what each peer holds of the key; nothing is taken over. */
   look(key: EntryKey): Promise<WriteResult> {
     return this.#ask((ticket) => ({ type: "look", ticket, key }));
   }
