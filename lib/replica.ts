@@ -6,28 +6,28 @@
  * outputs out. So the simulator can run thousands of these under any schedule and replay every one.
  */
 import type { MergeOutcome } from "./core/change.ts";
-import type { Context } from "./core/context.ts";
 import { DamagedRecordError } from "./core/damaged.ts";
 import { newIncarnation } from "./core/dot.ts";
 import { ConcordError } from "./core/errors.ts";
 import type { Message, Push, RepairAnswer, RepairRequest } from "./core/message.ts";
 import type { Output } from "./core/output.ts";
 import type { Now, Random } from "./core/ports.ts";
+import type { RemovalLimits } from "./core/removal-guard.ts";
 import type { Store } from "./core/store.ts";
 import { createStaticMembership, type Membership } from "./peers/membership.ts";
 import { Pinger, type PingerOptions } from "./peers/pinger.ts";
-import { answerRequest } from "./repair/answer.ts";
-import { Puller, type PullerOptions } from "./repair/puller.ts";
-import { answerSketch } from "./repair/sketch-answer.ts";
+import { damageFound, Puller, refusedOf, type PullerOptions } from "./repair/puller.ts";
 import { Sketches } from "./repair/sketches.ts";
 import { Pusher, type PusherOptions } from "./repair/pusher.ts";
+import { answerOf } from "./replica/answer-of.ts";
 import type { Input, Operation } from "./replica/input.ts";
-import { changed, Changes, damageFound, isDamageFound, mergeRefused, refused } from "./replica/changes.ts";
+import { changed, Changes, isDamageFound, refused } from "./replica/changes.ts";
+import { Objections } from "./replica/objections.ts";
 import { apply, refusalOf, type Applied } from "./replica/operations.ts";
 import { Reads } from "./replica/reads.ts";
 import { Scrubber } from "./replica/scrubber.ts";
 
-export interface ReplicaOptions extends Omit<PingerOptions, "instance">, PullerOptions, PusherOptions {
+export interface ReplicaOptions extends Omit<PingerOptions, "instance">, PullerOptions, PusherOptions, RemovalLimits {
   /** Addresses of the peers; the node's own may be among them. */
   readonly peers: readonly string[];
   /** Silence after a ping that makes a peer dead. */
@@ -51,6 +51,7 @@ export class Replica {
   readonly #pusher: Pusher;
   readonly #reads: Reads;
   readonly #changes = new Changes();
+  readonly #objections: Objections;
   readonly scrubber: Scrubber;
   #exchange = 0;
   #sweptMs = -Infinity;
@@ -58,6 +59,7 @@ export class Replica {
   constructor(store: Store, options: ReplicaOptions, random: Random, now: Now) {
     this.store = store;
     this.#options = options;
+    store.removals.limit(options);
     const nextExchange = () => (this.#exchange = (this.#exchange + 1) >>> 0);
     // Replies to an earlier life of this node must find nobody waiting, so the count does not begin at the same number.
     this.#exchange = random.uint32();
@@ -68,6 +70,7 @@ export class Replica {
     this.#sketches = new Sketches(store);
     this.scrubber = new Scrubber(store, this.#sketches, now);
     this.#puller = new Puller(store, options, random, nextExchange, this.#sketches);
+    this.#objections = new Objections(store);
     this.#pusher = new Pusher(store, this.membership, options, nextExchange);
     this.#reads = new Reads(store, this.membership, this.#pusher, options, nextExchange);
   }
@@ -84,6 +87,7 @@ export class Replica {
   }
 
   step(input: Input, now: Now): Output[] {
+    this.store.removals.at(now.monotonicMs);
     return this.#pastDamage(now, () => this.#step(input, now));
   }
 
@@ -218,21 +222,22 @@ export class Replica {
       case "repair-request":
         return this.#onRepairRequest(from, message, now);
       case "repair-answer":
-        return [...this.#renounceIfSeen(from, message.context), ...this.#afterPull(from, this.#puller.onAnswer(message, now), now)];
+        return this.#onRepairAnswer(from, message, now);
     }
   }
 
   #onPush(from: string, push: Push, now: Now): Output[] {
-    const outputs = this.#renounceIfSeen(from, push.context);
+    const objections = this.#objections.to(from, push.context);
+    const outputs: Output[] = objections ?? [];
     const merged: MergeOutcome[] = [];
-    let accepted = true;
-    for (const entry of push.entries) {
+    let accepted = objections === undefined;
+    for (const entry of accepted ? push.entries : []) {
       try {
         merged.push(this.store.merge(entry, push.context, now.wallMs));
       } catch (error) {
         if (!(error instanceof ConcordError)) throw error;
         accepted = false;
-        outputs.push(mergeRefused(from, error));
+        outputs.push(refusedOf(from, error));
         if (!(error instanceof DamagedRecordError)) break;
       }
     }
@@ -241,10 +246,11 @@ export class Replica {
   }
 
   #onRepairRequest(from: string, request: RepairRequest, now: Now): Output[] {
-    const outputs = this.#renounceIfSeen(from, request.seen);
-    const answer = this.#answer(request);
-    if (typeof answer === "string") return [...outputs, { type: "event", event: { kind: "refused", peer: from, why: answer } }];
-    outputs.push({ type: "reply", message: answer });
+    const objections = this.#objections.to(from, request.seen);
+    if (objections !== undefined) return objections;
+    const answer = answerOf(this.store, this.#sketches, request);
+    if (answer instanceof ConcordError) return [refusedOf(from, answer)];
+    const outputs: Output[] = [{ type: "reply", message: answer }];
     if (answer.entries.length > 0) {
       const bytes = answer.entries.reduce((sum, entry) => sum + entry.key.length + entry.record.length, 0);
       outputs.push({ type: "event", event: { kind: "repair-answered", peer: from, entries: answer.entries.length, bytes } });
@@ -255,16 +261,10 @@ export class Replica {
     return outputs;
   }
 
-  /** Or why there is none. */
-  #answer(request: RepairRequest): RepairAnswer | string {
-    try {
-      return request.sketch === undefined
-        ? answerRequest(this.store, request)
-        : answerSketch(this.store, this.#sketches, request, request.sketch);
-    } catch (error) {
-      if (error instanceof ConcordError && !(error instanceof DamagedRecordError)) return error.message;
-      throw error;
-    }
+  #onRepairAnswer(from: string, answer: RepairAnswer, now: Now): Output[] {
+    const objections = this.#objections.to(from, answer.context);
+    if (objections !== undefined) return [...objections, ...this.#puller.onPeerDown(from, now)];
+    return this.#afterPull(from, this.#puller.onAnswer(answer, now), now);
   }
 
   #afterPull(from: string, step: ReturnType<Puller["onContinue"]>, now: Now): Output[] {
@@ -272,14 +272,6 @@ export class Replica {
     const ended = step.outputs.some((output) => output.type === "event" && output.event.kind === "repair-ended");
     if (ended) outputs.push(...this.#puller.onTick(now));
     return outputs;
-  }
-
-  /** Rule 1: a peer that has seen more of our dots than we issued knows another life of this data. */
-  #renounceIfSeen(from: string, context: Context): Output[] {
-    const { incarnation, counter } = this.store;
-    if (incarnation === undefined || context.highest(incarnation) <= counter) return [];
-    this.store.renounceIncarnation();
-    return [{ type: "event", event: { kind: "incarnation-renounced", peer: from } }];
   }
 
   #onPeers(outputs: Output[], now: Now): Output[] {

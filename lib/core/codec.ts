@@ -36,10 +36,11 @@ export function writeContext(writer: ByteWriter, context: Context): void {
   }
 }
 
-export function readContext(reader: ByteReader): Context {
+/** `exceptionsMax`: where nobody sends more. */
+export function readContext(reader: ByteReader, exceptionsMax = RANGES_MAX): Context {
   const context = new Context();
   const incarnations = reader.varint(INCARNATIONS_MAX);
-  for (let i = 0; i < incarnations; i++) readRanges(reader, reader.fixedChars(8), context);
+  for (let i = 0; i < incarnations; i++) readRanges(reader, reader.fixedChars(8), context, exceptionsMax);
   return context;
 }
 
@@ -54,18 +55,24 @@ export function writeRanges(writer: ByteWriter, ranges: readonly number[]): void
   }
 }
 
-export function readRanges(reader: ByteReader, incarnation: string, into: Context): void {
+export function readRanges(reader: ByteReader, incarnation: string, into: Context, exceptionsMax = RANGES_MAX): void {
   const count = reader.varint(RANGES_MAX);
   if (count === 0 || into.highest(incarnation) > 0) throw malformed("an incarnation without dots, or named twice");
   if (into.incarnationCount + into.exceptionCount + count > RANGES_MAX) throw malformed(`a context of over ${RANGES_MAX} ranges`);
+  if (into.exceptionCount + count - 1 > exceptionsMax) throw malformed(`a context of over ${exceptionsMax} exceptions`);
+  // Two bytes for each at least; of its final size at once, because an array that grows takes three times as much on the way.
+  if (2 * count > reader.left) throw malformed(`${count} ranges in ${reader.left} bytes`);
+  const ranges = new Array<number>(2 * count);
   let last = -1;
   for (let i = 0; i < count; i++) {
     const from = last + 2 + reader.varint(0xffff_ffff);
     const to = from + reader.varint(0xffff_ffff);
     if (to > 0xffff_ffff) throw malformed("a counter of over 32 bits");
-    into.addRange(incarnation, from, to);
+    ranges[2 * i] = from;
+    ranges[2 * i + 1] = to;
     last = to;
   }
+  into.adopt(incarnation, ranges);
 }
 
 export function writeDot(writer: ByteWriter, dot: Dot): void {

@@ -14,11 +14,20 @@ import { PROTOCOL_VERSION, type Message, type Ping, type SketchAsk, type SketchF
 /** A frame of this many bytes or more is refused: one repair answer, its context and one largest value fit with room. */
 export const FRAME_BYTES_MAX = 16 * 1024 * 1024;
 
-/** Entries of one frame. Each takes three bytes at least, so the frame's size is the limit that bites. */
-const ENTRIES_MAX = 1 << 20;
+/** Entries of one frame: several times what a page or a batch of the smallest holds. Decoded, each takes some 300 bytes whatever it took on the wire. */
+const ENTRIES_MAX = 1 << 15;
 
 /** Gone dots of one entry: a deletion names what it removed. */
 const GONE_MAX = 1 << 16;
+
+/** The same of all entries of a frame. */
+const GONE_TOGETHER_MAX = 1 << 17;
+
+/** Exceptions in the context of a push, which is a lower bound and needs few (repair/push.ts). */
+const PUSH_EXCEPTIONS_MAX = 4_096;
+
+/** The same in what a page covers: many times what fits into one (repair/answer.ts). */
+const COVERED_EXCEPTIONS_MAX = 1 << 16;
 
 /** Cells of a sketch, and so the differences that one can show. */
 const CELLS_MAX = 65_536;
@@ -38,6 +47,11 @@ export function encodeFrame(message: Message): Buffer {
   writeBody(writer, message);
   writer.uint32(crc32(writer.view()));
   return writer.view();
+}
+
+/** What a frame says that it is, before anything in it is checked. */
+export function claimedKind(frame: Uint8Array): Message["kind"] | undefined {
+  return KINDS[frame[2] ?? KINDS.length];
 }
 
 /** Entries of the message are views of `frame`. */
@@ -105,7 +119,7 @@ function readBody(reader: ByteReader, kind: Message["kind"], exchange: number): 
     case "pong":
       return readPing(reader, kind, exchange);
     case "push":
-      return { kind, exchange, context: readContext(reader), entries: readEntries(reader) };
+      return { kind, exchange, context: readContext(reader, PUSH_EXCEPTIONS_MAX), entries: readEntries(reader) };
     case "push-ack":
       return { kind, exchange, accepted: readFlag(reader) };
     case "repair-request":
@@ -118,7 +132,7 @@ function readBody(reader: ByteReader, kind: Message["kind"], exchange: number): 
         ...readSketchFound(reader),
         summary: readSummary(reader),
         context: readContext(reader),
-        covered: readContext(reader),
+        covered: readContext(reader, COVERED_EXCEPTIONS_MAX),
         entries: readEntries(reader),
       };
     case "read-request":
@@ -207,15 +221,20 @@ function writeEntry(writer: ByteWriter, { key, gone, record }: WireEntry): void 
 function readEntries(reader: ByteReader): WireEntry[] {
   const count = reader.varint(Math.min(ENTRIES_MAX, reader.left));
   const entries: WireEntry[] = [];
-  for (let i = 0; i < count; i++) entries.push(readEntry(reader));
+  let goneLeft = GONE_TOGETHER_MAX;
+  for (let i = 0; i < count; i++) {
+    const entry = readEntry(reader, Math.min(GONE_MAX, goneLeft));
+    goneLeft -= entry.gone.length;
+    entries.push(entry);
+  }
   return entries;
 }
 
-function readEntry(reader: ByteReader): WireEntry {
+function readEntry(reader: ByteReader, goneMax = GONE_MAX): WireEntry {
   const head = reader.varint(2 * KEY_BYTES_MAX + 1);
   const key = reader.fixedChars(head >>> 1);
   if (key === "") throw malformed("an empty key");
-  const gone = (head & 1) === 0 ? NO_DOTS : readDots(reader, GONE_MAX);
+  const gone = (head & 1) === 0 ? NO_DOTS : readDots(reader, goneMax);
   if ((head & 1) === 1 && gone.length === 0) throw malformed("an entry that says that dots are gone, and names none");
   return { key, gone, record: reader.bytes(reader.left) };
 }

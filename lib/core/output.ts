@@ -3,6 +3,7 @@
  */
 import type { Siblings } from "./entry.ts";
 import type { ConcordError } from "./errors.ts";
+import type { FaultReason } from "./fault.ts";
 import type { EntryKey } from "./layout.ts";
 import type { Message } from "./message.ts";
 import type { StorageKey } from "./ports.ts";
@@ -65,8 +66,8 @@ export type ReplicaEvent =
   | { readonly kind: "repair-ended"; readonly receipt: RepairReceipt }
   | { readonly kind: "repair-answered"; readonly peer: string; readonly entries: number; readonly bytes: number }
   | { readonly kind: "push-dropped"; readonly peer: string; readonly keys: number }
-  | { readonly kind: "refused"; readonly peer: string; readonly why: string }
-  | { readonly kind: "clock-far-ahead"; readonly peer: string; readonly siblings: number }
+  | { readonly kind: "refused"; readonly peer: string; readonly reason: FaultReason; readonly why: string }
+  | { readonly kind: "clock-far-ahead"; readonly peer: string; readonly siblings: number; readonly isFirst: boolean }
   | { readonly kind: "incarnation-renounced"; readonly peer: string }
   | { readonly kind: "sibling-created"; readonly key: EntryKey }
   | { readonly kind: "swept"; readonly siblings: number }

@@ -10,17 +10,19 @@ import { bytesOfChars } from "./bytes.ts";
 import { encodeSiblings, NO_RECORD, siblingsIn } from "./codec.ts";
 import type { Amendment, Change, DotListener, LocalWrite, MergeOutcome } from "./change.ts";
 import type { Context } from "./context.ts";
+import { checkEntry } from "./claims.ts";
 import { contextRecord, hashOfContext } from "./context-record.ts";
 import { contentOf, replacedBy, type Landing } from "./local-write.ts";
-import { checkMerge } from "./merge-check.ts";
 import { Policies } from "./policy/names.ts";
 import { Quarantine } from "./quarantine.ts";
-import { sweepAt } from "./expiry.ts";
+import { RemovalGuard } from "./removal-guard.ts";
+import { checkJoinRoom } from "./room.ts";
+import { sweepAt, takeDue } from "./expiry.ts";
 import { contentHash, type Digest } from "./digest.ts";
-import { dotOfKey, type Dot, type Incarnation } from "./dot.ts";
+import type { Dot, Incarnation } from "./dot.ts";
 import { DotSource } from "./dot-source.ts";
 import { dotsOf, holds, merge, NO_SIBLINGS, remove, sameSiblings, write, type Sibling, type Siblings } from "./entry.ts";
-import { contextAt, dotAtEnd, entryAt, EXPIRY, expiryAfter, indexAt, keyOfRow, META, severalAt, type EntryKey } from "./layout.ts";
+import { contextAt, entryAt, indexAt, keyOfRow, META, severalAt, type EntryKey } from "./layout.ts";
 import type { Summary, WireEntry } from "./message.ts";
 import { encodeMeta, metaOf, type Meta } from "./meta.ts";
 import { Overlay } from "./overlay.ts";
@@ -28,8 +30,8 @@ import { RecentDeletions } from "./recent-deletions.ts";
 import { RECENT_REMOVALS_MAX, RecentRemovals } from "./recent-removals.ts";
 import type { StorageChange, StorageReader } from "./ports.ts";
 import type { StoreOptions } from "./store-options.ts";
+import { Stamps } from "./stamps.ts";
 import { Tally, type Totals } from "./tally.ts";
-import { followStamp, isFarAhead, nextStamp, STAMP_ZERO, type Stamp } from "./time.ts";
 
 export class Store {
   readonly options: StoreOptions;
@@ -46,8 +48,9 @@ export class Store {
   readonly quarantine: Quarantine;
   readonly recentDeletions: RecentDeletions;
   readonly recentRemovals = new RecentRemovals(RECENT_REMOVALS_MAX);
+  readonly removals = new RemovalGuard();
   readonly #overlay: Overlay;
-  #stamp: Stamp;
+  readonly #stamps: Stamps;
   readonly #dots: DotSource;
   #changed = false;
   #invalid = false;
@@ -66,7 +69,7 @@ export class Store {
     this.tally = new Tally(options.digestKey, meta);
     this.durable = this.#written = this.tally.totals();
     this.recentDeletions = new RecentDeletions(options.recentDeletionsMax);
-    this.#stamp = meta?.stamp ?? STAMP_ZERO;
+    this.#stamps = new Stamps(meta?.stamp);
   }
 
   /** The incarnation whose dots this replica issues; undefined until its first write. */
@@ -132,10 +135,11 @@ export class Store {
     const { before } = landing;
     const observed = replacedBy(landing);
     const dot = this.#issueDot(observed, nowMs);
-    const { contentType, value } = contentOf(landing, dot, this.#stamp);
+    const stamp = this.#stamps.latest;
+    const { contentType, value } = contentOf(landing, dot, stamp);
     const digest = contentHash(this.options.digestKey, key, contentType, value);
     const { expiresAtMs } = input;
-    const sibling: Sibling = { dot, stamp: this.#stamp, expiresAtMs, writer: this.options.name, contentType, value, digest };
+    const sibling: Sibling = { dot, stamp, expiresAtMs, writer: this.options.name, contentType, value, digest };
     const siblings = write(before, observed, sibling);
     const record = this.#apply(key, before, siblings, [dot]);
     return { key, before, after: siblings, dot, entry: { key, record, gone: observed } };
@@ -155,32 +159,29 @@ export class Store {
   }
 
   /**
-   * Merges one key of a peer. Adds only the entry's own dots to the context (rule 4). Throws `malformed` when the entry contradicts
-   * itself and `overloaded` when the context has no room for more exceptions; then nothing changed.
+   * Merges one key of a peer. Adds only the entry's own dots to the context (rule 4). Throws PeerFault when the entry contradicts itself
+   * or what is known here, and `overloaded` when there is no room for it; then nothing changed. `asked`: we wanted to know of this one key.
    */
-  merge(entry: WireEntry, theirContext: Context, nowMs: number): MergeOutcome {
+  merge(entry: WireEntry, theirContext: Context, nowMs: number, why: "told" | "asked" = "told"): MergeOutcome {
     const before = this.read(entry.key);
     const theirs = siblingsIn(entry.record);
     const merged = remove(merge(before, this.context, theirs, theirContext), entry.gone);
-    checkMerge(this.options.digestKey, this.context, entry, before, merged);
-    let farAhead = 0;
-    for (const sibling of merged) {
-      if (isFarAhead(sibling.stamp, nowMs) && !before.includes(sibling)) farAhead++;
-      else this.#stamp = followStamp(this.#stamp, sibling.stamp, nowMs);
-    }
+    const after = checkEntry(entry, before, theirs, merged, this, why);
+    const farAhead = this.#stamps.hear(before, after, nowMs);
     for (const sibling of theirs) this.#see(sibling.dot);
     for (const dot of entry.gone) if (this.#see(dot)) this.recentDeletions.add(dot, entry.key);
-    if (sameSiblings(before, merged)) return { key: entry.key, before, after: before, theirs, farAhead };
+    if (sameSiblings(before, after)) return { key: entry.key, before, after: before, theirs, farAhead };
     // Most that a repair brings is new, and lies in its frame as it is to lie here.
-    const isNew = before.length === 0 && merged.length === theirs.length;
-    this.#apply(entry.key, before, merged, isNew ? entry.gone : [...dotsOf(theirs), ...entry.gone], isNew ? entry.record : undefined);
-    return { key: entry.key, before, after: merged, theirs, farAhead };
+    const isNew = before.length === 0 && after.length === theirs.length;
+    this.#apply(entry.key, before, after, isNew ? entry.gone : [...dotsOf(theirs), ...entry.gone], isNew ? entry.record : undefined);
+    return { key: entry.key, before, after, theirs, farAhead };
   }
 
-  /** Only after a complete, verified exchange of that snapshot (rule 4). */
+  /** Only after a complete, verified exchange of that snapshot (rule 4). Throws PeerFault when there would be too many. */
   joinContext(theirs: Context): void {
     const news = theirs.minus(this.context);
     if (news.isEmpty) return;
+    checkJoinRoom(this.context, news);
     this.context.join(news);
     for (const incarnation of news.incarnations()) this.#changedIncarnations.add(incarnation);
     this.#touch();
@@ -200,11 +201,8 @@ export class Store {
 
   /** Expired siblings, up to `limit`, become deletions with dots of their own, so that peers hear of them like of any other. */
   sweep(expiredBeforeMs: number, limit: number, nowMs: number): Change[] {
-    const { rows } = this.#overlay.range(EXPIRY, expiryAfter(expiredBeforeMs), limit);
-    const due = rows.map((row) => ({ key: keyOfRow(row.value), dot: dotOfKey(dotAtEnd(row.key)) }));
-    // The row goes even when its sibling is no longer there, or a stale row would be found for ever.
-    for (const row of rows) this.#overlay.set(row.key, undefined);
-    if (rows.length > 0) this.#touch();
+    const due = takeDue(this.#overlay, expiredBeforeMs, limit);
+    if (due.length > 0) this.#touch();
     return due.flatMap(({ key, dot }) => this.remove(key, [dot], nowMs) ?? []);
   }
 
@@ -237,7 +235,7 @@ export class Store {
   takeChanges(): StorageChange[] {
     if (!this.#changed) return [];
     for (const changed of this.#changedIncarnations) this.#overlay.set(contextAt(changed), contextRecord(this.context, changed));
-    this.#overlay.set(META, this.#invalid ? undefined : encodeMeta(metaOf(this.tally, this.#stamp, this.options.digestKey)));
+    this.#overlay.set(META, this.#invalid ? undefined : encodeMeta(metaOf(this.tally, this.#stamps.latest, this.options.digestKey)));
     this.#changedIncarnations.clear();
     this.#changed = false;
     this.#written = this.tally.totals();
@@ -253,7 +251,7 @@ export class Store {
   /** A new dot, seen together with what its write had seen (rule 2). */
   #issueDot(observed: readonly Dot[], nowMs: number): Dot {
     const dot = this.#dots.next(this.context);
-    this.#stamp = nextStamp(this.#stamp, nowMs);
+    this.#stamps.next(nowMs);
     this.#see(dot);
     for (const seen of observed) this.#see(seen);
     return dot;

@@ -18,7 +18,9 @@ import { Context } from "../core/context.ts";
 import type { MergeOutcome } from "../core/change.ts";
 import type { Dot } from "../core/dot.ts";
 import { ConcordError } from "../core/errors.ts";
+import { faultOf, PeerFault, type FaultReason } from "../core/fault.ts";
 import type { RepairAnswer, RepairRequest, SketchFound, WireEntry } from "../core/message.ts";
+import { checkJoinRoom } from "../core/room.ts";
 import type { Store } from "../core/store.ts";
 import { Named } from "./named.ts";
 import { CELL_BYTES } from "./sketch.ts";
@@ -33,10 +35,6 @@ export interface PullOptions {
   readonly answerBytesMax: number;
   /** Entries that one step merges. */
   readonly stepEntriesMax: number;
-  /** The largest share of our siblings that one round may drop; beyond it the round stops and says so. */
-  readonly dropShareMax: number;
-  /** Drops that are always allowed, so that a small store is not bound by a share. */
-  readonly dropsAllowed: number;
   /** What a full push is reckoned to cost for each entry of ours; a sketch that costs more is not tried. */
   readonly entryBytes: number;
 }
@@ -64,6 +62,12 @@ const PAGES_AHEAD = 2;
 /** Dots that a peer may lack and be verified all the same, while there is patience: some hundred milliseconds of walking. */
 const WALK_PATIENTLY_MAX = 65_536;
 
+/** Pages in a row that bring nothing: one may come twice. */
+const IDLE_PAGES_MAX = 3;
+
+/** Faults of one entry that leave the others as they are. */
+const GOES_ON: ReadonlySet<FaultReason> = new Set(["no-room", "dot"]);
+
 /** Drops of one step. */
 const DROPS_PER_STEP = 512;
 
@@ -76,8 +80,8 @@ interface Page {
 
 export class Pull {
   readonly counts: PullCounts;
-  /** Why there was no room for an entry of theirs; undefined while there was. */
-  refused: string | undefined;
+  /** Why an entry of theirs was not taken though those after it were; undefined while all were. */
+  refused: ConcordError | undefined;
   readonly #store: Store;
   readonly #options: PullOptions;
   readonly #patient: boolean;
@@ -86,6 +90,7 @@ export class Pull {
   #pages: Page[] = [];
   /** The cells of the sketch to ask with; 0 when the next request is an ordinary one. */
   #cells = 0;
+  #idlePages = 0;
   #sketchesAsked = 0;
   /** What a sketch showed that they have superseded. */
   #toDrop: readonly Dot[] = [];
@@ -139,7 +144,7 @@ export class Pull {
    */
   onAnswer(answer: RepairAnswer, nowMs: number, merged: MergeOutcome[]): PullResult | undefined {
     this.#pages.push({ answer, nowMs, merged: 0 });
-    if (answer.more && answer.sketched === undefined) this.#seen.join(answer.covered);
+    if (answer.more && answer.sketched === undefined) this.#progress(answer.covered);
     return this.#mergeSlice(this.#pages[0]!, merged);
   }
 
@@ -183,7 +188,7 @@ export class Pull {
     if (verdict === undefined) return undefined;
     this.#verification = undefined;
     if (verdict.verified) {
-      if (verdict.drops.length > this.#dropsMax()) return "too-many-drops";
+      if (!this.#store.removals.take(verdict.drops.length, this.#store.count)) return "too-many-drops";
       this.#drops = [...verdict.drops];
       return undefined;
     }
@@ -205,13 +210,23 @@ export class Pull {
     this.#verification?.stop();
   }
 
-  /** One entry that there is no room for must not keep the others out. A peer that sends what is malformed is not listened to further. */
+  /** Every page brings something, or a peer could keep this node asking for ever. */
+  #progress(covered: Context): void {
+    this.#idlePages = this.#seen.covers(covered) ? this.#idlePages + 1 : 0;
+    if (this.#idlePages > IDLE_PAGES_MAX) {
+      throw new PeerFault("no-progress", "a page of its repair brings nothing and says that there is more");
+    }
+    checkJoinRoom(this.#seen, covered.minus(this.#seen));
+    this.#seen.join(covered);
+  }
+
+  /** One entry that is not taken must not keep the others out. A peer that sends what is malformed is not listened to further. */
   #merge(entry: WireEntry, theirs: Context, nowMs: number, merged: MergeOutcome[]): void {
     try {
       merged.push(this.#named.merge(entry, theirs, nowMs));
     } catch (error) {
-      if (!(error instanceof ConcordError) || error.code !== "overloaded") throw error;
-      this.refused ??= error.message;
+      if (!(error instanceof ConcordError) || !GOES_ON.has(faultOf(error))) throw error;
+      this.refused ??= error;
     }
   }
 
@@ -264,9 +279,5 @@ export class Pull {
     if (drops.length > 0) return undefined;
     this.#store.joinContext(this.#theirs!);
     return "joined";
-  }
-
-  #dropsMax(): number {
-    return Math.max(this.#options.dropsAllowed, this.#options.dropShareMax * this.#store.count);
   }
 }

@@ -7,8 +7,9 @@
 import type { MergeOutcome } from "../core/change.ts";
 import { DamagedRecordError } from "../core/damaged.ts";
 import { ConcordError } from "../core/errors.ts";
+import { faultOf } from "../core/fault.ts";
 import type { RepairAnswer } from "../core/message.ts";
-import type { Output, RepairReceipt, ReplicaEvent } from "../core/output.ts";
+import type { Output, RepairReceipt } from "../core/output.ts";
 import type { Now, Random } from "../core/ports.ts";
 import type { Store } from "../core/store.ts";
 import type { Sketches } from "./sketches.ts";
@@ -153,11 +154,7 @@ export class Puller {
       result = work(merged);
     } catch (error) {
       if (!(error instanceof ConcordError)) throw error;
-      const why: ReplicaEvent =
-        error instanceof DamagedRecordError
-          ? { kind: "damage-found", key: error.key }
-          : { kind: "refused", peer: session.peer, why: error.message };
-      return { outputs: [{ type: "event", event: why }, ...this.#end("interrupted", now)], merged };
+      return { outputs: [refusedOf(session.peer, error), ...this.#end("interrupted", now)], merged };
     }
     if (result !== undefined) return { outputs: this.#end(result, now), merged };
     const outputs: Output[] = [];
@@ -192,7 +189,7 @@ export class Puller {
   #end(result: RepairReceipt["result"], now: Now): Output[] {
     const { peer, pull, startedMs } = this.#session!;
     pull.stop();
-    const refused: Output[] = pull.refused === undefined ? [] : [{ type: "event", event: { kind: "refused", peer, why: pull.refused } }];
+    const refused: Output[] = pull.refused === undefined ? [] : [refusedOf(peer, pull.refused)];
     this.#session = undefined;
     if (result === "behind") this.#behind.set(peer, (this.#behind.get(peer) ?? 0) + 1);
     else this.#behind.delete(peer);
@@ -201,6 +198,16 @@ export class Puller {
     const receipt: RepairReceipt = { peer, ...pull.counts, result, tookMs: now.monotonicMs - startedMs };
     return [...refused, { type: "event", event: { kind: "repair-ended", receipt } }];
   }
+}
+
+/** What a peer sent was not taken: our own record is damaged, or theirs is no good. */
+export function refusedOf(peer: string, error: ConcordError): Output {
+  if (error instanceof DamagedRecordError) return damageFound(error);
+  return { type: "event", event: { kind: "refused", peer, reason: faultOf(error), why: error.message } };
+}
+
+export function damageFound({ key }: DamagedRecordError): Output {
+  return { type: "event", event: { kind: "damage-found", key } };
 }
 
 const NOTHING: PullerStep = { outputs: [], merged: [] };

@@ -3,6 +3,7 @@ import type { Change, MergeOutcome } from "../core/change.ts";
 import { damagedNow, DamagedRecordError } from "../core/damaged.ts";
 import type { ConcordError } from "../core/errors.ts";
 import type { Output } from "../core/output.ts";
+import { damageFound } from "../repair/puller.ts";
 
 /** Peers whose clock has been spoken of. */
 const TOLD_MAX = 1024;
@@ -19,26 +20,16 @@ export class Changes {
       outputs.push(changed({ key, before, after }));
       if (after.length > 1 && after.length > before.length) outputs.push({ type: "event", event: { kind: "sibling-created", key } });
     }
-    if (farAhead > 0 && !this.#toldFarAhead.has(from) && this.#toldFarAhead.size < TOLD_MAX) {
-      this.#toldFarAhead.add(from);
-      outputs.push({ type: "event", event: { kind: "clock-far-ahead", peer: from, siblings: farAhead } });
-    }
+    if (farAhead === 0) return outputs;
+    const isFirst = !this.#toldFarAhead.has(from) && this.#toldFarAhead.size < TOLD_MAX;
+    if (isFirst) this.#toldFarAhead.add(from);
+    outputs.push({ type: "event", event: { kind: "clock-far-ahead", peer: from, siblings: farAhead, isFirst } });
     return outputs;
   }
 }
 
 export function changed({ key, before, after }: Pick<Change, "key" | "before" | "after">): Output {
   return { type: "changed", key, before, after };
-}
-
-export function damageFound({ key }: DamagedRecordError): Output {
-  return { type: "event", event: { kind: "damage-found", key } };
-}
-
-/** Why an entry of a peer was not merged: our own record is damaged, or theirs is no good. */
-export function mergeRefused(peer: string, error: ConcordError): Output {
-  if (error instanceof DamagedRecordError) return damageFound(error);
-  return { type: "event", event: { kind: "refused", peer, why: error.message } };
 }
 
 export function isDamageFound(output: Output): boolean {

@@ -3,13 +3,13 @@
  * garbage, also under a checksum that matches, never throws past the border and never costs more memory than its own size.
  */
 import assert from "node:assert/strict";
-import { crc32 } from "node:zlib";
 import test from "ava";
 import fc from "fast-check";
 import { ByteWriter } from "../../lib/core/codec.ts";
 import { Context } from "../../lib/core/context.ts";
 import { decodeFrame, encodeFrame, FRAME_BYTES_MAX } from "../../lib/core/frame.ts";
 import { PROTOCOL_VERSION, type Message } from "../../lib/core/message.ts";
+import { framed } from "../support/frames.ts";
 import { anyMessage, plain } from "../support/messages.ts";
 import { holds } from "../support/property.ts";
 
@@ -17,15 +17,6 @@ const KINDS: readonly Message["kind"][] = [
   ...(["ping", "pong", "push", "push-ack", "repair-request", "repair-answer"] as const),
   ...(["read-request", "read-answer"] as const),
 ];
-const MAGIC = 0xc0;
-
-/** A body under the head of a message of this kind and a checksum that matches. */
-function framed(kind: number, body: Uint8Array, version = PROTOCOL_VERSION, magic = MAGIC): Buffer {
-  const head = Buffer.concat([Buffer.from([magic, version, kind, 1, 0, 0, 0]), body]);
-  const sum = Buffer.alloc(4);
-  sum.writeUInt32LE(crc32(head));
-  return Buffer.concat([head, sum]);
-}
 
 function problemOf(frame: Uint8Array): string {
   const decoded = decodeFrame(frame);

@@ -165,9 +165,9 @@ const digests: readonly Mutant[] = [
   {
     name: "an entry that arrives twice is counted twice",
     file: "lib/core/store.ts",
-    find: "if (sameSiblings(before, merged)) return {",
-    replace: `if (sameSiblings(before, merged)) for (const sibling of merged) this.tally.root.add(sibling.digest);
-    if (sameSiblings(before, merged)) return {`,
+    find: "if (sameSiblings(before, after)) return {",
+    replace: `if (sameSiblings(before, after)) for (const sibling of after) this.tally.root.add(sibling.digest);
+    if (sameSiblings(before, after)) return {`,
   },
 ];
 
@@ -195,8 +195,8 @@ const repair: readonly Mutant[] = [
   {
     name: "the context is joined after a part of the exchange",
     file: "lib/repair/pull.ts",
-    find: "this.#seen.join(answer.covered);",
-    replace: "this.#seen.join(answer.covered);\n      this.#store.joinContext(answer.context);",
+    find: "this.#progress(answer.covered);",
+    replace: "{ this.#progress(answer.covered); this.#store.joinContext(answer.context); }",
   },
   {
     name: "a delta is not verified",
@@ -218,9 +218,9 @@ const repair: readonly Mutant[] = [
   },
   {
     name: "no limit to what one repair may remove",
-    file: "lib/repair/pull.ts",
-    find: "if (verdict.drops.length > this.#dropsMax()) return",
-    replace: "if (verdict.drops.length > 100 * this.#dropsMax()) return",
+    file: "lib/core/removal-guard.ts",
+    find: "if (this.#removed + removals > this.#removedMax) {",
+    replace: "if (this.#removed + removals > 100 * this.#removedMax) {",
   },
   {
     name: "a page claims an entry that it did not hold",
@@ -288,7 +288,7 @@ const reads: readonly Mutant[] = [
   {
     name: "a read is answered before what it brought is merged",
     file: "lib/replica/reads.ts",
-    find: "const outcome = this.#store.merge(entry, new Context(), now.wallMs);",
+    find: 'const outcome = this.#store.merge(entry, new Context(), now.wallMs, "asked");',
     replace: "const outcome = { ...this.#store.merge({ ...entry, record: new Uint8Array(0), gone: [] }, new Context(), now.wallMs) };",
   },
   {
