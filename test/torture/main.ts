@@ -1,0 +1,38 @@
+/**
+ * `npm run torture -- KIND [COUNT] [FROM]`: the suites that take minutes or hours. `npm test` runs a bounded version of each; here they run in
+ * full, and report their figures.
+ */
+import { cpus } from "node:os";
+
+interface Torture {
+  /** How many by default. */
+  readonly count: number;
+  readonly what: string;
+  load(): Promise<{
+    /** Resolves with the lines of its report, and whether all promises were kept. */
+    run(from: number, count: number, say: (line: string) => void): Promise<{ readonly kept: boolean }>;
+  }>;
+}
+
+const kinds: Readonly<Record<string, Torture>> = {
+  kill: { count: 300, what: "kill -9 of one of three nodes under load", load: () => import("./kill.ts") },
+  partition: { count: 200, what: "cut, slow and one-way networks, halted nodes", load: () => import("./partition.ts") },
+  history: {
+    count: 200,
+    what: "kills, halts and cuts, and every write and read held against the others",
+    load: () => import("./history.ts"),
+  },
+};
+
+const [name = "", count, from = "1"] = process.argv.slice(2);
+const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
+const isCount = (text: string): boolean => /^[1-9][0-9]{0,8}$/.test(text);
+if (kind === undefined || !isCount(count ?? "1") || !isCount(from)) {
+  console.error(`Usage: npm run torture -- KIND [COUNT] [FROM]`);
+  for (const [each, { count: usual, what }] of Object.entries(kinds)) console.error(`  ${each.padEnd(10)} ${what}; ${usual} unless told`);
+  process.exitCode = 2;
+} else {
+  console.log(`machine: ${cpus().length} × ${cpus()[0]?.model ?? "?"}, Node ${process.version}, ${process.platform}`);
+  const { kept } = await (await kind.load()).run(Number(from), Number(count ?? kind.count), (line) => console.log(line));
+  process.exitCode = kept ? 0 : 1;
+}
