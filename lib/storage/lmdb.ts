@@ -18,8 +18,8 @@ import { ConcordError } from "../core/errors.ts";
 import type { Storage, StorageChange, StorageKey, StoragePage } from "../core/ports.ts";
 import { lockedFolder, storageError } from "./failure.ts";
 import { openFolder, type Folder } from "./folder.ts";
-import { probe } from "./probe.ts";
 import { checkKey, checkLimit, recordBytes, sealInto, unsealCopy } from "./record.ts";
+import { probeOrRemake } from "./unfinished.ts";
 
 export interface LmdbStorageOptions {
   /** Made when missing. A local disk: lmdb's locks and its memory map do not work on network file systems. */
@@ -97,7 +97,7 @@ export async function openLmdbStorage({ folder }: LmdbStorageOptions): Promise<S
   });
   let database: FastDatabase | undefined;
   try {
-    await probe(home.path, home.fresh);
+    await probeOrRemake(home.path, home.fresh);
     database = openDatabase(home.path);
     const snapshot = claim(database, home.path);
     await home.settle();

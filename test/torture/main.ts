@@ -22,6 +22,11 @@ const kinds: Readonly<Record<string, Torture>> = {
     what: "kills, halts and cuts, and every write and read held against the others",
     load: () => import("./history.ts"),
   },
+  power: {
+    count: 5_000,
+    what: "the disk after a power loss: what was synchronised, and any of the rest",
+    load: () => import("./power.ts"),
+  },
 };
 
 const [name = "", count, from = "1"] = process.argv.slice(2);
