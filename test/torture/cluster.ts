@@ -17,7 +17,7 @@ const AGREE_WITHIN_MS = 60_000;
 
 const READ_TRIES = 10;
 
-export async function startTortureCluster(t: Teardown): Promise<TortureCluster> {
+export async function startTortureCluster(t: Teardown, wrap: (node: number) => readonly string[] = () => []): Promise<TortureCluster> {
   const ports = await freePorts(3);
   const home = await temporaryFolder(t);
   const proxies = await Promise.all(ports.map((port) => openFaultyProxy(t, port)));
@@ -25,7 +25,7 @@ export async function startTortureCluster(t: Teardown): Promise<TortureCluster> 
     const peers = proxies.filter((_, other) => other !== i).map(({ url }) => url);
     return new TestNode(t, port, { name: `node${i}`, folder: join(home, `node${i}`), peers, address: proxies[i]!.url });
   });
-  await Promise.all(nodes.map((node) => node.start()));
+  await Promise.all(nodes.map((node, i) => node.start({ wrap: wrap(i) })));
   return { nodes, proxies, urls: nodes.map(({ url }) => url.replace("localhost", "127.0.0.1")) };
 }
 
@@ -41,17 +41,23 @@ export async function withTeardown<T>(body: (t: Teardown) => Promise<T>): Promis
 
 /** Resolves when all nodes have one hash and show the same of each of these keys. */
 export async function agreedContents({ nodes, urls }: TortureCluster, keys: readonly string[]): Promise<Map<string, readonly string[]>> {
-  return waitFor(
+  let last = "";
+  const agreed = waitFor(
     "all nodes to agree",
     async () => {
-      const hashes = await Promise.all(nodes.map((node) => node.client.hash().catch(() => undefined)));
+      const hashes = await Promise.all(nodes.map((node) => node.client.hash().catch((error: unknown) => void (last = String(error)))));
+      if (hashes.every((hash) => hash !== undefined)) last = `their hashes are ${hashes.join(", ")}`;
       if (hashes[0] === undefined || hashes.some((hash) => hash !== hashes[0])) return undefined;
       await sleep(100);
       const [first, ...others] = await Promise.all(urls.map((url) => contentsAt(url, keys)));
-      return first !== undefined && others.every((other) => isDeepStrictEqual(other, first)) ? first : undefined;
+      if (first !== undefined && others.every((other) => isDeepStrictEqual(other, first))) return first;
+      const differing = keys.find((key) => others.some((other) => !isDeepStrictEqual(other?.get(key), first?.get(key))));
+      last = `their hashes are equal, but of ${differing} they show ${[first, ...others].map((contents) => contents?.get(differing ?? "")?.join(" and ")).join("; ")}`;
+      return undefined;
     },
     { nodes, withinMs: AGREE_WITHIN_MS },
   );
+  return agreed.catch((error: unknown) => Promise.reject(new Error(`${last}; ${(error as Error).message}`)));
 }
 
 /** Undefined when the node does not answer for long. */

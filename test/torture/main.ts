@@ -27,6 +27,9 @@ const kinds: Readonly<Record<string, Torture>> = {
     what: "the disk after a power loss: what was synchronised, and any of the rest",
     load: () => import("./power.ts"),
   },
+  disk: { count: 60, what: "failing, full and slow disks at each call that writes", load: () => import("./disk.ts") },
+  clock: { count: 40, what: "clocks that are wrong by hours, step, and pass changes of summer time", load: () => import("./clock.ts") },
+  fuzz: { count: 500_000, what: "bad requests over sockets, and bodies that mean nothing", load: () => import("./fuzz.ts") },
 };
 
 const [name = "", count, from = "1"] = process.argv.slice(2);

@@ -106,8 +106,8 @@ class TraceReader {
     if (name === "openat" && isFine) this.#opened(words, result);
     if (name === "rename" && isFine) {
       const [from = "", to = ""] = textsOf(words);
-      const file = this.#within(from);
-      if (file !== undefined) this.events.push({ kind: "rename", file, to: this.#within(to) ?? to });
+      const renamed = this.#within(from);
+      if (renamed !== undefined) this.events.push({ kind: "rename", file: renamed, to: this.#within(to) ?? to });
     }
     if (file === undefined) return;
     if (name === "lseek" && isFine) this.#positions.set(`${fd} ${file}`, Number(result));
