@@ -12,12 +12,13 @@ export interface Fault {
   carryOut(cluster: TortureCluster): Promise<number | undefined>;
 }
 
-export function faultOf(name: string, seed: number, kinds: readonly FaultKind[]): Fault {
+/** `killable`: the nodes that may be killed; all of them may be halted and cut off. */
+export function faultOf(name: string, seed: number, kinds: readonly FaultKind[], killable: readonly number[] = [0, 1, 2]): Fault {
   const prng = new Prng(`${name} ${seed}`);
   const node = prng.below(3);
   switch (prng.pick(kinds)) {
     case "kill":
-      return killing(node, prng);
+      return killing(prng.pick(killable), prng);
     case "pause":
       return pausing(node, prng);
     case "network":

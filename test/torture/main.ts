@@ -30,6 +30,11 @@ const kinds: Readonly<Record<string, Torture>> = {
   disk: { count: 60, what: "failing, full and slow disks at each call that writes", load: () => import("./disk.ts") },
   clock: { count: 40, what: "clocks that are wrong by hours, step, and pass changes of summer time", load: () => import("./clock.ts") },
   fuzz: { count: 500_000, what: "bad requests over sockets, and bodies that mean nothing", load: () => import("./fuzz.ts") },
+  soak: {
+    count: 15,
+    what: "minutes of overwriting and deleting with a fault every 30 s; memory, files and descriptors",
+    load: () => import("./soak.ts"),
+  },
 };
 
 const [name = "", count, from = "1"] = process.argv.slice(2);
