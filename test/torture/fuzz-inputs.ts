@@ -29,7 +29,19 @@ export function fuzzInput(seed: number): FuzzInput {
     return { what: "pipelined", bytes: Buffer.concat(parts), isSingle: false };
   }
   const bytes = prng.chance(0.2) ? framed(prng) : mutate(valid(prng), prng);
-  return { what: "mutated", bytes, isSingle: bytes.toString("latin1").split("HTTP/1.").length <= 2 };
+  return { what: "mutated", bytes, isSingle: isOneRequest(bytes.toString("latin1")) };
+}
+
+/** Whether nothing follows a request that is whole: it would be carried out, and what follows be refused. */
+function isOneRequest(text: string): boolean {
+  if (text.split("HTTP/1.").length > 2) return false;
+  const [, head = "", rest = ""] = /^([^]*?)\r?\n\r?\n([^]*)$/.exec(text) ?? [];
+  if (/transfer-encoding/i.test(head)) {
+    const end = text.indexOf("0\r\n\r\n");
+    return end < 0 || end + 5 === text.length;
+  }
+  const length = /^content-length: *(\d+) *\r?$/im.exec(head)?.[1];
+  return rest.length <= Number(length ?? 0);
 }
 
 /** A valid request of any kind. */

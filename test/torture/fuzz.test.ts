@@ -2,7 +2,7 @@
 import test from "ava";
 import { run } from "./fuzz.ts";
 
-const INPUTS = 3_000;
+const INPUTS = 2_500;
 
 test("bad input ends no process, is nobody's fault but its sender's, and changes nothing", async (t) => {
   t.timeout(180_000);
@@ -11,5 +11,5 @@ test("bad input ends no process, is nobody's fault but its sender's, and changes
   t.log(lines.at(-1));
   t.deepEqual(figures.broken, [], lines.join("\n"));
   t.is(figures.inputs, INPUTS);
-  t.true((figures.answers["2xx"] ?? 0) > 100 && (figures.answers["4xx"] ?? 0) > 100, lines.at(-1));
+  t.true((figures.answers["2xx"] ?? 0) > 100 && figures.unchanged > 100, lines.at(-1));
 });

@@ -11,6 +11,8 @@ import { fuzzInput } from "./fuzz-inputs.ts";
 export interface FuzzFigures {
   kept: boolean;
   inputs: number;
+  /** Refused inputs after which the hash was what it was before. */
+  unchanged: number;
   /** By the first digit of the status. */
   readonly answers: Record<string, number>;
   /** Inputs that were closed without an answer, or left waiting. */
@@ -18,71 +20,63 @@ export interface FuzzFigures {
   readonly broken: string[];
 }
 
-/** Sockets that are open at once. */
-const LANES = 8;
-/** Inputs between two looks at the hash. */
-const GROUP = 32;
+/** Each lane has a node of its own, so that a change of the store is the last input's doing. */
+const LANES = 2;
 /** A request that is not whole is answered, if at all, when we have ended our side. */
 const PATIENCE_MS = 400;
 /** What a node may say of itself, whoever asks: not now, not this many copies, not seen yet. */
 const LATER = "503";
 
 export async function run(from: number, count: number, say: (line: string) => void): Promise<FuzzFigures> {
-  const figures: FuzzFigures = { kept: true, inputs: 0, answers: {}, silent: 0, broken: [] };
+  const figures: FuzzFigures = { kept: true, inputs: 0, unchanged: 0, answers: {}, silent: 0, broken: [] };
+  let next = from;
+  const nextSeed = (): number | undefined => (next < from + count && figures.broken.length === 0 ? next++ : undefined);
   await withTeardown(async (t) => {
-    const [port = 0] = await freePorts(1);
-    const node = await new TestNode(t, port, { name: "node" }).start();
-    for (const key of ["k0", "k1", "k2"]) await node.client.put(key, `value of ${key}`);
-    let hash = await node.client.hash();
-    for (let first = from; first < from + count && figures.broken.length === 0; first += GROUP) {
-      const end = Math.min(first + GROUP, from + count);
-      const mayChange = await sendGroup(port, { first, end }, figures);
-      const now = await hashOf(node);
-      const where = `inputs ${first} to ${end - 1}`;
-      if (now === undefined) figures.broken.push(`${where}: the node does not answer any more: ${node.lines.slice(-5).join(" / ")}`);
-      else if (!mayChange && now !== hash) figures.broken.push(`${where}: all were refused, and the store's hash has changed`);
-      hash = now ?? hash;
-    }
-    const complaints = node.lines.filter((line) => /in a way that it should not|has stopped|    at /.test(line));
-    figures.broken.push(...complaints.slice(0, 5));
+    const ports = await freePorts(LANES);
+    await Promise.all(ports.map(async (port) => playLane(await new TestNode(t, port, { name: "node" }).start(), nextSeed, figures)));
   });
   figures.kept = figures.broken.length === 0;
-  for (const line of figures.broken) say(`${line}; again: npm run torture -- fuzz ${GROUP} SEED`);
+  for (const line of figures.broken) say(line);
   const answers = Object.entries(figures.answers).map(([kind, times]) => `${times} × ${kind}`);
   say(
     `${figures.inputs} inputs from seed ${from}: answered ${answers.join(", ")}; ${figures.silent} closed without an answer; ` +
-      `${figures.broken.length} broken promises`,
+      `the store was the same after each of ${figures.unchanged} that were refused; ${figures.broken.length} broken promises`,
   );
   return figures;
 }
 
-/** Resolves with whether anything in the group may have been carried out. */
-async function sendGroup(
-  port: number,
-  { first, end }: { readonly first: number; readonly end: number },
-  figures: FuzzFigures,
-): Promise<boolean> {
-  let next = first;
-  let mayChange = false;
-  const lane = async (): Promise<void> => {
-    while (next < end) {
-      const seed = next++;
-      const { bytes, isSingle, what } = fuzzInput(seed);
-      const statuses = await exchange(port, bytes);
-      figures.inputs++;
-      if (statuses.length === 0) figures.silent++;
-      for (const status of statuses) {
-        const kind = status === LATER ? status : `${status[0]}xx`;
-        figures.answers[kind] = (figures.answers[kind] ?? 0) + 1;
-        if (kind === "5xx")
-          figures.broken.push(`seed ${seed}, ${what}, answered with ${status}: ${JSON.stringify(bytes.toString("latin1").slice(0, 300))}`);
-      }
-      // Of several requests some may have been carried out and their answers lost; a 503 leaves open what has happened.
-      if (!isSingle || statuses.length === 0 || statuses.some((status) => !status.startsWith("4"))) mayChange = true;
+/** One input after the other. The seed alone makes an input again, though not what the store held by then. */
+async function playLane(node: TestNode, nextSeed: () => number | undefined, figures: FuzzFigures): Promise<void> {
+  for (const key of ["k0", "k1", "k2"]) await node.client.put(key, `value of ${key}`);
+  let hash = await hashOf(node);
+  for (let seed = nextSeed(); seed !== undefined; seed = nextSeed()) {
+    const { bytes, isSingle, what } = fuzzInput(seed);
+    const statuses = await exchange(node.port, bytes);
+    const now = await hashOf(node);
+    tally(statuses, figures);
+    const breach = (promise: string): void =>
+      void figures.broken.push(`seed ${seed}, ${what}: ${promise}: ${JSON.stringify(bytes.toString("latin1").slice(0, 300))}`);
+    const fault = statuses.find((status) => status.startsWith("5") && status !== LATER);
+    if (fault !== undefined) breach(`answered with ${fault}`);
+    if (now === undefined) breach(`the node does not answer any more: ${node.lines.slice(-5).join(" / ")}`);
+    // Of several requests some may have been carried out and their answers lost; a 503 leaves open what has happened.
+    if (isSingle && statuses.length > 0 && statuses.every((status) => status.startsWith("4"))) {
+      if (now === hash) figures.unchanged++;
+      else breach(`refused with ${statuses.join(", ")}, and the store has changed`);
     }
-  };
-  await Promise.all(Array.from({ length: LANES }, lane));
-  return mayChange;
+    hash = now;
+  }
+  const complaints = node.lines.filter((line) => /in a way that it should not|has stopped/.test(line));
+  figures.broken.push(...complaints.slice(0, 5));
+}
+
+function tally(statuses: readonly string[], figures: FuzzFigures): void {
+  figures.inputs++;
+  if (statuses.length === 0) figures.silent++;
+  for (const status of statuses) {
+    const kind = status === LATER ? status : `${status[0]}xx`;
+    figures.answers[kind] = (figures.answers[kind] ?? 0) + 1;
+  }
 }
 
 /** The statuses of the answers. */
