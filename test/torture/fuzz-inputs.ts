@@ -94,9 +94,11 @@ function chunk(bytes: Buffer): Buffer {
 function framed(prng: Prng): Buffer {
   const body = '{"key":"k1","value":"framed"}';
   const length = (text: string | number): string =>
-    `POST /store HTTP/1.1\r\nHost: x\r\n${JSON_TYPE}\r\nContent-Length: ${text}\r\n\r\n${body}`;
-  const chunks = (text: string): string => `POST /store HTTP/1.1\r\nHost: x\r\n${JSON_TYPE}\r\nTransfer-Encoding: chunked\r\n\r\n${text}`;
-  const header = (text: string): string => `POST /store HTTP/1.1\r\nHost: x\r\n${text}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    `POST /store HTTP/1.1\r\nHost: localhost\r\n${JSON_TYPE}\r\nContent-Length: ${text}\r\n\r\n${body}`;
+  const chunks = (text: string): string =>
+    `POST /store HTTP/1.1\r\nHost: localhost\r\n${JSON_TYPE}\r\nTransfer-Encoding: chunked\r\n\r\n${text}`;
+  const header = (text: string): string =>
+    `POST /store HTTP/1.1\r\nHost: localhost\r\n${text}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
   const texts = [
     length(-1),
     length("99999999999999999999"),
@@ -121,12 +123,12 @@ function framed(prng: Prng): Buffer {
     header("No colon here"),
     header(" Folded: 1"),
     header("Content-Type: text/\u0000plain"),
-    `GET /store/key?key=${"k".repeat(prng.between(1_000, 30_000))} HTTP/1.1\r\nHost: x\r\n\r\n`,
-    `GET /store/key?key=%ff%fe${"%zz".repeat(prng.below(3))} HTTP/1.1\r\nHost: x\r\n\r\n`,
-    "GET http://other/ping HTTP/1.1\r\nHost: x\r\n\r\n",
-    "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
-    "CONNECT a:1 HTTP/1.1\r\nHost: x\r\n\r\n",
-    "TRACE /ping HTTP/1.1\r\nHost: x\r\n\r\n",
+    `GET /store/key?key=${"k".repeat(prng.between(1_000, 30_000))} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+    `GET /store/key?key=%ff%fe${"%zz".repeat(prng.below(3))} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+    "GET http://other/ping HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "CONNECT a:1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "TRACE /ping HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "GET /ping HTTP/9.9\r\n\r\n",
     "GET /ping HTTP/1.1\r\n\r\n",
     "GET /ping\r\n\r\n",
