@@ -5,12 +5,15 @@
  * a good disk. While a disk is slow, pings and reads are answered.
  */
 import { spawnSync } from "node:child_process";
-import { mkdir, readFile } from "node:fs/promises";
+import { cp, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { freePorts, sleep, temporaryFolder, TestNode, waitFor, type Teardown } from "../cluster/support.ts";
 import { ask } from "./clients.ts";
+import { LineChild } from "./child.ts";
 import { withTeardown } from "./cluster.ts";
 import { diskFault, type DiskFault } from "./disk-faults.ts";
+import type { ImageReport, ImageTask } from "./power-child.ts";
 import { needTool } from "./tools.ts";
 
 export interface DiskFigures {
@@ -26,6 +29,7 @@ export interface DiskFigures {
   readonly broken: string[];
 }
 
+const CHECKER = fileURLToPath(new URL("./power-child.ts", import.meta.url));
 const WRITES = 60;
 const VALUE_CHARS = 3_000;
 const LAST_LINE =
@@ -34,18 +38,23 @@ const LAST_LINE =
 export async function run(from: number, count: number, say: (line: string) => void): Promise<DiskFigures> {
   needTool("strace");
   const figures: DiskFigures = { kept: true, cases: 0, stopped: 0, refused: 0, notReached: 0, slow: 0, acknowledged: 0, broken: [] };
+  const checker = new LineChild<ImageTask, ImageReport>(CHECKER);
   const judge = async (what: string, body: (t: Teardown) => Promise<string | undefined>): Promise<void> => {
-    const problem = await withTeardown(body);
+    const problem = await withTeardown((each) => body(each));
     figures.cases++;
     if (problem === undefined) return;
     figures.broken.push(`${what}: ${problem}`);
     say(`${what}: ${problem}`);
   };
-  for (let seed = from; seed < from + count; seed++) {
-    const fault = diskFault(seed);
-    await judge(`seed ${seed}, ${fault.what}`, (t) => (fault.isSlow ? playSlow(t, fault, figures) : playFailing(t, fault, figures)));
-  }
-  await judge("a disk that is really full", (t) => playFull(t, figures, say));
+  await withTeardown(async (t) => {
+    t.teardown(() => checker.end());
+    const desk: Desk = { figures, checker, filled: await fillFolder(t) };
+    for (let seed = from; seed < from + count; seed++) {
+      const fault = diskFault(seed);
+      await judge(`seed ${seed}, ${fault.what}`, (each) => (fault.isSlow ? playSlow(each, fault, desk) : playFailing(each, fault, desk)));
+    }
+    await judge("a disk that is really full", (each) => playFull(each, desk, say));
+  });
   figures.kept = figures.broken.length === 0;
   const { cases, stopped, refused, notReached, slow, acknowledged, broken } = figures;
   say(
@@ -55,17 +64,26 @@ export async function run(from: number, count: number, say: (line: string) => vo
   return figures;
 }
 
-async function playFailing(t: Teardown, fault: DiskFault, figures: DiskFigures): Promise<string | undefined> {
-  const { node, trace } = await prepare(t, fault.isFresh);
+/** What the cases share. */
+interface Desk {
+  readonly figures: DiskFigures;
+  /** Looks into folders afterwards. */
+  readonly checker: LineChild<ImageTask, ImageReport>;
+  /** A folder with one key, to be copied. */
+  readonly filled: string;
+}
+
+async function playFailing(t: Teardown, fault: DiskFault, desk: Desk): Promise<string | undefined> {
+  const { node, trace } = await prepare(t, fault.isFresh ? undefined : desk.filled);
   await node.launch({ wrap: fault.wrap(node.options.folder!, trace) });
   const acknowledged = await writeUntilItStops(node);
   const isThere = (await node.status()) !== undefined;
   if (isThere && !(await readFile(trace, "utf8")).includes("(INJECTED)")) {
-    figures.notReached++;
+    desk.figures.notReached++;
     await node.end("SIGKILL");
-    return await lookFor(node, acknowledged, figures);
+    return await lookFor(node, acknowledged, desk);
   }
-  return (await judgeEnd(node, acknowledged, figures)) ?? (await lookFor(node, acknowledged, figures));
+  return (await judgeEnd(node, acknowledged, desk.figures)) ?? (await lookFor(node, acknowledged, desk));
 }
 
 /** The node has to be gone by itself, soon. */
@@ -79,8 +97,8 @@ async function judgeEnd(node: TestNode, acknowledged: readonly string[], figures
   return undefined;
 }
 
-async function playSlow(t: Teardown, fault: DiskFault, figures: DiskFigures): Promise<string | undefined> {
-  const { node, trace } = await prepare(t, false);
+async function playSlow(t: Teardown, fault: DiskFault, desk: Desk): Promise<string | undefined> {
+  const { node, trace } = await prepare(t, desk.filled);
   await node.start({ wrap: fault.wrap(node.options.folder!, trace) });
   let answered = 0;
   const acknowledged: string[] = [];
@@ -98,16 +116,16 @@ async function playSlow(t: Teardown, fault: DiskFault, figures: DiskFigures): Pr
     }
     await writing;
   }
-  figures.slow++;
+  desk.figures.slow++;
   if (acknowledged.length < 5) return `only ${acknowledged.length} of 5 writes were acknowledged`;
   if (answered < 5) return `only ${answered} pings and reads were answered while 5 writes waited for the disk`;
   await node.end("SIGKILL");
-  return lookFor(node, acknowledged, figures);
+  return lookFor(node, acknowledged, desk);
 }
 
 /** A file system of 3 MiB; who may not mount one has a limit on the size of files instead. */
-async function playFull(t: Teardown, figures: DiskFigures, say: (line: string) => void): Promise<string | undefined> {
-  const { node } = await prepare(t, true);
+async function playFull(t: Teardown, desk: Desk, say: (line: string) => void): Promise<string | undefined> {
+  const { node } = await prepare(t, undefined);
   const folder = node.options.folder!;
   await mkdir(folder, { recursive: true });
   const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=3m", "tmpfs", folder]);
@@ -117,27 +135,31 @@ async function playFull(t: Teardown, figures: DiskFigures, say: (line: string) =
   const limit = ["sh", "-c", 'ulimit -f 6144 && exec "$@"', "sh"];
   await node.start(mounted.status === 0 ? {} : { wrap: limit });
   const acknowledged = await writeUntilItStops(node, 2_000);
-  const problem = await judgeEnd(node, acknowledged, figures);
+  const problem = await judgeEnd(node, acknowledged, desk.figures);
   if (problem !== undefined) return problem;
   if (mounted.status === 0) spawnSync("mount", ["-o", "remount,size=64m", folder]);
-  return lookFor(node, acknowledged, figures);
+  return lookFor(node, acknowledged, desk);
 }
 
 const STOP_WITHIN_MS = 20_000;
 /** A node under strace, on a busy machine. */
 const PATIENCE_MS = 20_000;
 
-async function prepare(t: Teardown, isFresh: boolean): Promise<{ readonly node: TestNode; readonly trace: string }> {
+/** `filled`: what is in the folder at first. */
+async function prepare(t: Teardown, filled: string | undefined): Promise<{ readonly node: TestNode; readonly trace: string }> {
   const home = await temporaryFolder(t);
   const [port = 0] = await freePorts(1);
-  const node = new TestNode(t, port, { name: "node", folder: join(home, "data") });
-  if (!isFresh) {
-    await node.start();
-    await write(node, "before");
-    await node.end("SIGTERM");
-    node.lines.length = 0;
-  }
-  return { node, trace: join(home, "trace") };
+  const folder = join(home, "data");
+  if (filled !== undefined) await cp(filled, folder, { recursive: true });
+  return { node: new TestNode(t, port, { name: "node", folder }), trace: join(home, "trace") };
+}
+
+async function fillFolder(t: Teardown): Promise<string> {
+  const { node } = await prepare(t, undefined);
+  await node.start();
+  await write(node, "before");
+  await node.end("SIGTERM");
+  return node.options.folder!;
 }
 
 async function writeUntilItStops(node: TestNode, writes = WRITES): Promise<string[]> {
@@ -165,13 +187,14 @@ function valueOf(key: string): string {
 }
 
 /** On a disk that is well again. */
-async function lookFor(node: TestNode, acknowledged: readonly string[], figures: DiskFigures): Promise<string | undefined> {
-  await node.start();
-  for (const key of acknowledged) {
-    const value = await node.client.get(key);
-    if (value !== valueOf(key)) return `${key} was acknowledged and is ${value === undefined ? "lost" : "not what was written"}`;
+async function lookFor(node: TestNode, acknowledged: readonly string[], { checker, figures }: Desk): Promise<string | undefined> {
+  const report = await checker.ask({ folder: node.options.folder!, keys: acknowledged });
+  if (report === undefined) return "a node that was started again crashed";
+  if (report.refused !== undefined) return `a node does not start again: ${report.refused}`;
+  for (const [i, key] of acknowledged.entries()) {
+    const value = report.values[i];
+    if (value !== valueOf(key)) return `${key} was acknowledged and is ${value === null ? "lost" : "not what was written"}`;
     figures.acknowledged++;
   }
-  await node.end("SIGTERM");
   return undefined;
 }

@@ -2,7 +2,7 @@
 import test from "ava";
 import { run } from "./history.ts";
 
-const FAULTS = 5;
+const FAULTS = 4;
 
 test("every acknowledged write is accounted for, through all faults", async (t) => {
   t.timeout(180_000);

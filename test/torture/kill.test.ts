@@ -2,7 +2,7 @@
 import test from "ava";
 import { run } from "./kill.ts";
 
-const FAULTS = 4;
+const FAULTS = 3;
 
 test("nodes that are killed under load lose nothing that they have acknowledged", async (t) => {
   t.timeout(180_000);
