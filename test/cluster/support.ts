@@ -30,6 +30,9 @@ export interface NodeOptions {
   readonly timeout?: number;
 }
 
+/** What ends with whoever asked for it: a test, or a run outside of the tests. */
+export type Teardown = Pick<ExecutionContext, "teardown">;
+
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -45,7 +48,7 @@ export class TestNode {
   #child: ChildProcess | undefined;
   #exited: Promise<Exit> = Promise.resolve({ code: null, signal: null });
 
-  constructor(t: ExecutionContext, port: number, options: NodeOptions) {
+  constructor(t: Teardown, port: number, options: NodeOptions) {
     this.port = port;
     this.options = options;
     this.client = createClient({ node: this.url });
@@ -236,7 +239,7 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-export async function temporaryFolder(t: ExecutionContext): Promise<string> {
+export async function temporaryFolder(t: Teardown): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "concord-test-"));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   return folder;

@@ -4,16 +4,17 @@
  * seems not to be there, and the peer makes the node whole and keeps all that it has. A broken tree may kill the process; started again
  * a few times, the node must come to one of these ends: no crash loop.
  */
-import { spawn, type ChildProcess } from "node:child_process";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { startNode, type RunningNode } from "../../lib/serve.ts";
+import { LineChild } from "./child.ts";
 import type { DamageReport, DamageTask } from "./damage-child.ts";
 import { contentsOf, fill } from "./damage-data.ts";
 import { damageFile } from "./damage-plan.ts";
+
+type DamageChild = LineChild<DamageTask, DamageReport>;
 
 const CHILD = fileURLToPath(new URL("./damage-child.ts", import.meta.url));
 const LOG = { write: () => undefined };
@@ -36,7 +37,8 @@ export async function run(from: number, count: number, say: (line: string) => vo
   const home = await mkdtemp(join(tmpdir(), "concord-damage-"));
   const figures: DamageFigures = { kept: true, whole: 0, healed: 0, refused: 0, crashes: 0, broken: [] };
   let peer: RunningNode | undefined;
-  const child = new Child();
+  // What lmdb says of a broken list of free pages is nobody's business here.
+  const child: DamageChild = new LineChild(CHILD, "ignore");
   try {
     peer = await startPeer(join(home, "original"));
     const expected = [...contentsOf(peer.kv)];
@@ -84,7 +86,7 @@ async function startPeer(folder: string): Promise<RunningNode> {
 }
 
 /** Returns the broken promise. */
-async function judge(child: Child, task: DamageTask, figures: DamageFigures): Promise<string | undefined> {
+async function judge(child: DamageChild, task: DamageTask, figures: DamageFigures): Promise<string | undefined> {
   for (let start = 1; start <= STARTS_MAX; start++) {
     const report = await child.ask(task);
     if (report === undefined) {
@@ -102,32 +104,4 @@ async function judge(child: Child, task: DamageTask, figures: DamageFigures): Pr
     return undefined;
   }
   return `it crashed at ${STARTS_MAX} starts in a row`;
-}
-
-/** A process that is made anew when it has been killed. */
-class Child {
-  #process: ChildProcess | undefined;
-  #lines: AsyncIterator<string> | undefined;
-
-  /** Undefined when the process did not live to answer. */
-  async ask(task: DamageTask): Promise<DamageReport | undefined> {
-    if (this.#process === undefined || this.#lines === undefined) this.#start();
-    this.#process!.stdin!.write(`${JSON.stringify(task)}\n`);
-    const { value, done } = await this.#lines!.next();
-    if (done !== true) return JSON.parse(value) as DamageReport;
-    this.#process = undefined;
-    return undefined;
-  }
-
-  #start(): void {
-    // What lmdb says of a broken list of free pages is nobody's business here.
-    const child = spawn(process.execPath, ["--import=tsx", CHILD], { stdio: ["pipe", "pipe", "ignore"] });
-    child.stdin.on("error", () => undefined);
-    this.#process = child;
-    this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  }
-
-  end(): void {
-    this.#process?.kill("SIGKILL");
-  }
 }

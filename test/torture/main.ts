@@ -15,7 +15,27 @@ interface Torture {
 }
 
 const kinds: Readonly<Record<string, Torture>> = {
+  kill: { count: 300, what: "kill -9 of one of three nodes under load", load: () => import("./kill.ts") },
+  partition: { count: 200, what: "cut, slow and one-way networks, halted nodes", load: () => import("./partition.ts") },
+  history: {
+    count: 200,
+    what: "kills, halts and cuts, and every write and read held against the others",
+    load: () => import("./history.ts"),
+  },
+  power: {
+    count: 5_000,
+    what: "the disk after a power loss: what was synchronised, and any of the rest",
+    load: () => import("./power.ts"),
+  },
+  disk: { count: 60, what: "failing, full and slow disks at each call that writes", load: () => import("./disk.ts") },
   damage: { count: 500, what: "data files with flipped, zeroed, overwritten and missing parts", load: () => import("./damage.ts") },
+  clock: { count: 40, what: "clocks that are wrong by hours, step, and pass changes of summer time", load: () => import("./clock.ts") },
+  fuzz: { count: 500_000, what: "bad requests over sockets, and bodies that mean nothing", load: () => import("./fuzz.ts") },
+  soak: {
+    count: 15,
+    what: "minutes of overwriting and deleting with a fault every 30 s; memory, files and descriptors",
+    load: () => import("./soak.ts"),
+  },
 };
 
 const [name = "", count, from = "1"] = process.argv.slice(2);
