@@ -103,6 +103,10 @@ test("with no peer that has them, lost keys are refused, through restarts, until
     await answer.text(),
     /"error":"the value of \\"key3\\" was damaged on this node's disk and waits for a peer that has it; ask another node, or write it anew"/,
   );
+  const modern = await fetch(`${node.url}/v1/kv/${first}`);
+  t.deepEqual([modern.status, modern.headers.get("retry-after")], [503, "1"]);
+  t.like(await modern.json(), { type: "/docs#damaged" });
+  t.regex(await (await fetch(`${node.url}/metrics`)).text(), /^concord_lost_keys 3$/m);
   t.like((await node.client.status()).scrub, { waiting: 3, waitingKeys: [second, first, third].sort() });
   const scrub = await run(process.execPath, [...MAIN, "scrub", `--node=${node.url}`], { cwd: ROOT, env: plainEnvironment() }).catch(
     (error: unknown) => error as { code: number; stdout: string },

@@ -43,8 +43,8 @@ export const PROBLEM_KINDS = {
     hint: "Send it plain, without Content-Encoding, and text as UTF-8.",
   },
   internal: { status: 500, title: "A fault of the node", hint: "The node's log says more." },
-  damaged: { status: 500, title: "What is stored is damaged", hint: "Ask another node, and look at this one's log." },
-  "peer-failed": { status: 502, title: "Another node did not answer as it should", hint: "Try again." },
+    "peer-failed": { status: 502, title: "Another node did not answer as it should", hint: "Try again." },
+  damaged: { status: 503, title: "What is stored is damaged", hint: "Ask another node, or try again when a peer has sent it." },
   overloaded: { status: 503, title: "Too much at once", hint: "Try again a little later." },
   stopping: { status: 503, title: "The node is stopping", hint: "Ask another node." },
   "storage-failed": { status: 503, title: "The node's storage failed", hint: "Ask another node, and look at this one's log." },
@@ -111,7 +111,7 @@ export function refusalAt(path: string, status: number, text: string, headers: R
   return problemAnswer(new Problem(KIND_OF_STATUS[status] ?? "invalid", text, { headers }));
 }
 
-const RETRYABLE: ReadonlySet<ProblemName> = new Set(["overloaded", "stopping", "behind"]);
+const RETRYABLE: ReadonlySet<ProblemName> = new Set(["overloaded", "stopping", "behind", "damaged"]);
 
 const KIND_OF_STATUS: Readonly<Record<number, ProblemName>> = {
   401: "no-token",
