@@ -10,11 +10,15 @@ import { Agent as TlsAgent, request as requestTls } from "node:https";
 import { readElements } from "./client/elements.ts";
 import { BrokenRequest, isKeyMissing, refusalOf, strange, unreachable, type Answer } from "./client/failures.ts";
 import { watchEvents, type WatchEvent } from "./client/watch.ts";
+import type { Comparison } from "./core/comparison.ts";
 import { ConcordError } from "./core/errors.ts";
 import { parsePair } from "./core/json.ts";
 import type { NodeStatus } from "./core/kv.ts";
+import type { RepairReceipt } from "./core/output.ts";
 
 export type { WatchEvent } from "./client/watch.ts";
+export type { Comparison, SideGain } from "./core/comparison.ts";
+export type { RepairReceipt } from "./core/output.ts";
 export type { NodeStatus } from "./core/kv.ts";
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue };
 
@@ -63,6 +67,10 @@ export interface Client {
   /** A request of the API under /v1, and its answer's text, whatever its status is up to 399, or 404. */
   request(method: string, path: string, body?: string, headers?: Record<string, string>): Promise<Answer>;
   status(): Promise<NodeReport>;
+  /** Repairs the node from this peer of its now. Undefined when it takes long: the status tells when it is over. */
+  repair(peer: string): Promise<RepairReceipt | undefined>;
+  /** What that would do on both sides. */
+  compare(peer: string): Promise<Comparison>;
   /** Equal on all nodes that hold the same data. */
   hash(): Promise<string>;
   /** Lets go of kept connections. */
@@ -142,6 +150,13 @@ export function createClient({ node, token, ca, timeoutMs = TIMEOUT_MS }: Client
       return answer;
     },
     status: async () => parseJson(base, await askFine("GET", "/status")) as unknown as NodeReport,
+    async repair(peer) {
+      const answer = await ask("POST", `/repair?peer=${encodeKey(peer)}`);
+      if (answer.status === 202) return undefined;
+      if (answer.status !== 200) throw refusalOf(base, answer);
+      return parseJson(base, answer.text) as unknown as RepairReceipt;
+    },
+    compare: async (peer) => parseJson(base, await askFine("POST", `/repair?peer=${encodeKey(peer)}&dryRun=true`)) as unknown as Comparison,
     async hash() {
       const { hash } = parseJson(base, await askFine("GET", "/store/hash")) as { readonly hash?: unknown };
       if (typeof hash !== "string") throw strange(base);

@@ -14,6 +14,7 @@ import type { EntryKey } from "./core/layout.ts";
 import type { Message } from "./core/message.ts";
 import type { WriteResult } from "./core/output.ts";
 import type { StorageChange } from "./core/ports.ts";
+import { damaged } from "./node/damaged.ts";
 import type { NodeDeps, NodeListeners } from "./node/deps.ts";
 import { isLong, newTurn, Pace, type Queued, type Turn } from "./node/turn.ts";
 import { Waiting } from "./node/waiting.ts";
@@ -100,6 +101,11 @@ export class Node {
   /** A peer that speaks only the base protocol answered a ping. */
   answeredBase(from: string): void {
     if (this.#stopped === undefined) this.#post({ input: { type: "base-pong", from }, reply: undefined });
+  }
+
+  /** An operator wants a repair from this peer now, or to know what it would do; either is told as an event. */
+  operate(type: "repair" | "compare", peer: string): void {
+    if (this.#stopped === undefined) this.#post({ input: { type, peer }, reply: undefined });
   }
 
   /** To be called about once a second. */
@@ -290,11 +296,4 @@ export class Node {
     for (const resolve of this.#idle.splice(0)) resolve();
     this.#listeners.onFailure?.(cause);
   }
-}
-
-function damaged(problem: string): ConcordError {
-  return new ConcordError(
-    "damaged",
-    `the store does not agree with its entries (${problem}); start the node again, and it is rebuilt from them`,
-  );
 }

@@ -10,19 +10,20 @@ import type { Change, MergeOutcome } from "./core/change.ts";
 import type { Context } from "./core/context.ts";
 import { newIncarnation } from "./core/dot.ts";
 import { ConcordError } from "./core/errors.ts";
-import type { Message, Push, RepairAnswer, RepairRequest } from "./core/message.ts";
+import type { Message, Push, RepairRequest } from "./core/message.ts";
 import type { Output } from "./core/output.ts";
 import type { Now, Random } from "./core/ports.ts";
 import { AUDIT_AT_OPEN_MAX } from "./core/store-open.ts";
 import type { Store } from "./core/store.ts";
 import { createStaticMembership, type Membership } from "./peers/membership.ts";
 import { Pinger, type PingerOptions } from "./peers/pinger.ts";
-import { answerRequest } from "./repair/answer.ts";
+import { Comparer } from "./repair/comparer.ts";
 import { Puller, type PullerOptions } from "./repair/puller.ts";
-import { answerSketch } from "./repair/sketch-answer.ts";
 import { Sketches } from "./repair/sketches.ts";
 import { Pusher, type PusherOptions } from "./repair/pusher.ts";
+import { answerOf, isBetterAnsweredLater } from "./replica/answer-of.ts";
 import type { Input, Operation } from "./replica/input.ts";
+import { MergeReports } from "./replica/merge-reports.ts";
 import { apply, refusalOf, type Applied } from "./replica/operations.ts";
 import { Reads } from "./replica/reads.ts";
 
@@ -49,11 +50,14 @@ export class Replica {
   readonly #puller: Puller;
   readonly #pusher: Pusher;
   readonly #reads: Reads;
-  readonly #toldFarAhead = new Set<string>();
+  readonly #comparer: Comparer;
+  readonly #reports = new MergeReports();
   /** A large store is compared with its entries while it serves; a small one was when it opened. */
   #audit: Audit | undefined;
   #exchange = 0;
   #sweptMs = -Infinity;
+  /** A `continue` is on its way. */
+  #continues = false;
 
   constructor(store: Store, options: ReplicaOptions, random: Random, now: Now) {
     this.store = store;
@@ -68,6 +72,7 @@ export class Replica {
     this.#pinger = new Pinger({ ...options, instance }, this.membership, nextExchange);
     this.#sketches = new Sketches(store);
     this.#puller = new Puller(store, options, random, nextExchange, this.#sketches);
+    this.#comparer = new Comparer(store, this.#sketches, options, nextExchange);
     this.#pusher = new Pusher(store, this.membership, options, nextExchange);
     this.#reads = new Reads(store, this.membership, this.#pusher, options, nextExchange);
   }
@@ -83,7 +88,30 @@ export class Replica {
     return this.#puller.activePeer;
   }
 
+  /** For checks: the sketch is that of the entries. */
+  get isSketchSound(): boolean {
+    return !this.#sketches.isReady || this.#sketches.isSound;
+  }
+
+  get sketchReady(): boolean {
+    return this.#sketches.isReady;
+  }
+
   step(input: Input, now: Now): Output[] {
+    if (input.type === "continue") this.#continues = false;
+    return this.#withOneContinue(this.#decide(input, now));
+  }
+
+  /** Long works go on by one chain of `continue` for all of them: a repair's, and the building of the sketch after an open. */
+  #withOneContinue(outputs: Output[]): Output[] {
+    const wanted = !this.#sketches.isReady || outputs.some(({ type }) => type === "continue");
+    const others = outputs.filter(({ type }) => type !== "continue");
+    if (!wanted || this.#continues) return others;
+    this.#continues = true;
+    return [...others, { type: "continue" }];
+  }
+
+  #decide(input: Input, now: Now): Output[] {
     switch (input.type) {
       case "write":
         return this.#onWrite(input, now);
@@ -97,9 +125,15 @@ export class Replica {
         return this.#onPeers([...this.#reads.onPeerFailed(input.to), ...this.#pinger.onUnreachable(input.to, input.why, now)], now);
       case "base-pong":
         return this.#onPeers(this.#pinger.onBasePong(input.from, now), now);
+      case "repair":
+        this.#puller.wantNow(input.peer, now);
+        return this.#puller.onTick(now);
+      case "compare":
+        return this.#comparer.start(input.peer, now);
       case "tick":
         return this.#onTick(now);
       case "continue":
+        this.#sketches.step();
         return this.#afterPull(this.#puller.activePeer ?? "", this.#puller.onContinue(now), now);
       case "wake":
         return [];
@@ -112,12 +146,12 @@ export class Replica {
   }
 
   #onTick(now: Now): Output[] {
-    this.#sketches.step();
     const outputs = this.#onPeers(
       this.#pinger.onTick(() => this.store.summary(), now),
       now,
     );
-    outputs.push(...this.#pusher.onTick(now), ...this.#reads.onTick(now), ...this.#puller.onTick(now), ...this.#auditSome());
+    outputs.push(...this.#pusher.onTick(now), ...this.#reads.onTick(now), ...this.#puller.onTick(now), ...this.#comparer.onTick(now));
+    outputs.push(...this.#auditSome());
     if (now.monotonicMs - this.#sweptMs < this.#options.sweepEveryMs) return outputs;
     this.#sweptMs = now.monotonicMs;
     const swept = this.store.sweep(now.wallMs, this.#options.sweepMax, now.wallMs);
@@ -166,14 +200,15 @@ export class Replica {
     switch (message.kind) {
       case "ping": {
         const { outputs, pullFrom } = this.#pinger.onPing(message, this.store.summary(), now);
-        if (pullFrom !== undefined) this.#puller.want(pullFrom.address, false, now);
+        if (pullFrom !== undefined) this.#puller.want(pullFrom.address, false, now, message.summary);
         return outputs;
       }
       case "pong": {
-        const wasUp = this.membership.find(from)?.isUp === true;
+        const { isUp: wasUp, wasMet } = this.membership.find(from) ?? { isUp: false, wasMet: false };
         const { outputs, pullFrom } = this.#pinger.onPong(from, message, this.store.summary(), now);
         if (pullFrom === undefined) return this.#onPeers(outputs, now);
-        this.#puller.want(pullFrom.address, !wasUp, now);
+        // A peer that was away is the one to repair; it will have, by the time that chance lets us ask.
+        this.#puller.want(pullFrom.address, !wasUp && !wasMet, now, message.summary);
         return [...this.#onPeers(outputs, now), ...(wasUp ? [] : this.#puller.onTick(now))];
       }
       case "push":
@@ -184,12 +219,17 @@ export class Replica {
         return [{ type: "reply", message: this.#reads.answer(message) }];
       case "read-answer": {
         const { outputs, merged } = this.#reads.onAnswer(from, message, now);
-        return [...this.#changes(from, merged), ...outputs];
+        return [...this.#reports.of(from, merged), ...outputs];
       }
       case "repair-request":
         return this.#onRepairRequest(from, message, now);
       case "repair-answer":
-        return [...this.#renounceIfSeen(from, message.context), ...this.#afterPull(from, this.#puller.onAnswer(message, now), now)];
+        return (
+          this.#comparer.onAnswer(message, now) ?? [
+            ...this.#renounceIfSeen(from, message.context.gained),
+            ...this.#afterPull(from, this.#puller.onAnswer(message, now), now),
+          ]
+        );
     }
   }
 
@@ -204,13 +244,14 @@ export class Replica {
       accepted = false;
       outputs.push({ type: "event", event: { kind: "refused", peer: from, why: error.message } });
     }
-    outputs.push(...this.#changes(from, merged), { type: "reply", message: { kind: "push-ack", exchange: push.exchange, accepted } });
+    outputs.push(...this.#reports.of(from, merged), { type: "reply", message: { kind: "push-ack", exchange: push.exchange, accepted } });
     return outputs;
   }
 
   #onRepairRequest(from: string, request: RepairRequest, now: Now): Output[] {
     const outputs = this.#renounceIfSeen(from, request.seen);
-    const answer = this.#answer(request);
+    if (this.#puller.willRepairFrom(from) && isBetterAnsweredLater(this.store, request)) return outputs;
+    const answer = answerOf(this.store, this.#sketches, request, this.#options);
     if (typeof answer === "string") return [...outputs, { type: "event", event: { kind: "refused", peer: from, why: answer } }];
     outputs.push({ type: "reply", message: answer });
     if (answer.entries.length > 0) {
@@ -219,42 +260,16 @@ export class Replica {
     }
     if (this.membership.find(from) !== undefined) this.#puller.onAnswered(from, answer.more, now);
     // Whoever asks tells what it has seen: when that is more than we have, we are the next to ask. (A sketch does not tell.)
+    // When it is not, the peer holds the same as soon as it has merged the last page.
     if (this.membership.find(from)?.isUp === true && !this.store.context.covers(request.seen)) this.#puller.want(from, false, now);
+    else if (!answer.more && request.bytesMax > 0) this.#puller.unwant(from);
     return outputs;
-  }
-
-  /** Or why there is none. */
-  #answer(request: RepairRequest): RepairAnswer | string {
-    try {
-      return request.sketch === undefined
-        ? answerRequest(this.store, request)
-        : answerSketch(this.store, this.#sketches, request, request.sketch);
-    } catch (error) {
-      if (error instanceof ConcordError) return error.message;
-      throw error;
-    }
   }
 
   #afterPull(from: string, step: ReturnType<Puller["onContinue"]>, now: Now): Output[] {
-    const outputs = [...this.#changes(from, step.merged), ...step.outputs];
+    const outputs = [...this.#reports.of(from, step.merged), ...step.outputs];
     const ended = step.outputs.some((output) => output.type === "event" && output.event.kind === "repair-ended");
     if (ended) outputs.push(...this.#puller.onTick(now));
-    return outputs;
-  }
-
-  #changes(from: string, merged: readonly MergeOutcome[]): Output[] {
-    const outputs: Output[] = [];
-    let farAhead = 0;
-    for (const { key, before, after, farAhead: ahead } of merged) {
-      farAhead += ahead;
-      if (before === after) continue;
-      outputs.push({ type: "changed", key, before, after });
-      if (after.length > 1 && after.length > before.length) outputs.push({ type: "event", event: { kind: "sibling-created", key } });
-    }
-    if (farAhead > 0 && !this.#toldFarAhead.has(from) && this.#toldFarAhead.size < TOLD_MAX) {
-      this.#toldFarAhead.add(from);
-      outputs.push({ type: "event", event: { kind: "clock-far-ahead", peer: from, siblings: farAhead } });
-    }
     return outputs;
   }
 
@@ -272,7 +287,7 @@ export class Replica {
       if (output.type !== "event") continue;
       if (output.event.kind === "in-sync") this.#puller.unwant(output.event.peer);
       if (output.event.kind !== "peer-down") continue;
-      more.push(...this.#puller.onPeerDown(output.event.peer, now));
+      more.push(...this.#puller.onPeerDown(output.event.peer, now), ...this.#comparer.onPeerDown(output.event.peer));
       this.#pusher.onPeerDown(output.event.peer);
       more.push(...this.#reads.onPeerFailed(output.event.peer));
     }
@@ -283,5 +298,3 @@ export class Replica {
 function changed({ key, before, after }: Pick<Change, "key" | "before" | "after">): Output {
   return { type: "changed", key, before, after };
 }
-
-const TOLD_MAX = 1024;

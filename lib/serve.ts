@@ -157,7 +157,7 @@ function compose(parts: Parts, options: NodeOptions): RunningNode {
     },
     { onEvent, onChange: (key, before, after) => kv.onChange(key, before, after), onFailure },
   );
-  const kv = createKv({ node, storage, clock, name, address });
+  const kv = createKv({ node, storage, clock, name, address, later });
   const clientsKv = withoutWritesWhen(() => stopping !== undefined, kv);
   const memory = createBaseMemory(clientsKv);
   const basePeers = createBasePeers({
@@ -184,7 +184,10 @@ function compose(parts: Parts, options: NodeOptions): RunningNode {
   server.serve(guardBrowsers(createApp({ ...appDeps, access: access.incoming(log) }), browsers));
   access.follow(log, server);
 
-  const ticker = (options.createTicker ?? createCronTicker)(() => node.tick());
+  const ticker = (options.createTicker ?? createCronTicker)(() => {
+    node.tick();
+    round.look();
+  });
   node.tick();
   round.look();
   let stopping: Promise<void> | undefined;
@@ -243,6 +246,11 @@ async function within(deadlineMs: number, work: Promise<void>): Promise<void> {
 const DISK_MS_MIN = 1_000;
 
 const LOOK_EVERY_MS = 10;
+
+function later(work: () => void, ms: number): { cancel(): void } {
+  const timer = setTimeout(work, ms);
+  return { cancel: () => clearTimeout(timer) };
+}
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

@@ -11,6 +11,7 @@ import type { Access } from "./access.ts";
 import { json, refusal, refusalOf } from "./answer.ts";
 import { createKeyRoutes } from "./key.ts";
 import { createPeerRoutes, type PeerInbox, type TakePairs } from "./peer.ts";
+import { createRepairRoute } from "./repair.ts";
 import { createBodies, pathOf, type Env, type Handler } from "./request.ts";
 import { createStoreRoutes } from "./store.ts";
 import { parseTarget } from "./url.ts";
@@ -63,6 +64,7 @@ export function createApp({ kv, inbox, takePairs, log, gate, access, about, stop
   open("POST", "/replicate", peer.replicate);
   open("GET", "/store/hash", store.hash);
   open("GET", "/status", () => json(JSON.stringify({ ...kv.status(), ...about() })));
+  open("POST", "/repair", createRepairRoute(kv));
   gated("GET", "/store", store.readAll);
   gated("POST", "/store", store.write);
   gated("GET", "/store/key", store.readKey);

@@ -63,7 +63,7 @@ export class Store {
     this.#dots = new DotSource(options.random);
     this.tally = new Tally(options.digestKey, meta);
     this.durable = this.#written = this.tally.totals();
-    this.recentDeletions = new RecentDeletions(options.recentDeletionsMax);
+    this.recentDeletions = new RecentDeletions(options.recentDeletionsMax, context);
     this.#stamp = meta?.stamp ?? STAMP_ZERO;
   }
 
@@ -176,10 +176,11 @@ export class Store {
     return { key: entry.key, before, after: merged, theirs, farAhead };
   }
 
-  /** Only after a complete, verified exchange of that snapshot (rule 4). */
-  joinContext(theirs: Context): void {
+  /** Only after a complete, verified exchange of that snapshot (rule 4). `deletionsNamed`: it named every deletion that was news. */
+  joinContext(theirs: Context, deletionsNamed = false): void {
     const news = theirs.minus(this.context);
     if (news.isEmpty) return;
+    if (!deletionsNamed) this.recentDeletions.forget(news);
     this.context.join(news);
     for (const incarnation of news.incarnations()) this.#changedIncarnations.add(incarnation);
     this.#touch();

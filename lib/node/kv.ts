@@ -20,6 +20,7 @@ import { explain, holdersOf } from "./kv-why.ts";
 import { show, showEach, type Showing } from "./kv-view.ts";
 import { Receipt } from "./receipt.ts";
 import type { Node } from "../node.ts";
+import { createRepairDesk, type Later } from "./repair-desk.ts";
 import { addAnswer, worthierRepair, type Answered } from "./repairs.ts";
 import type { Member, Operation } from "../replica.ts";
 
@@ -31,6 +32,8 @@ export interface KvDeps {
   readonly address: string;
   /** Hears of what a watcher throws; without it that surfaces as an uncaught error of the program. */
   readonly onWatcherError?: (error: unknown) => void;
+  /** Runs something after so many milliseconds; without it nobody is told that a repair takes long. */
+  readonly later?: Later;
 }
 
 /** The Kv, and what the node's listeners must feed it with. */
@@ -45,6 +48,7 @@ export function createKv(deps: KvDeps): NodeKv {
   const { policies } = store;
   const { digestKey } = store.options;
   const watchers = new Set<{ readonly prefix: string; readonly listener: (event: KvEvent) => void }>();
+  const desk = createRepairDesk(node, deps.later ?? (() => ({ cancel: () => undefined })));
   let lastRepair: RepairReceipt | undefined;
   let lastAnswered: Answered | undefined;
 
@@ -115,6 +119,7 @@ export function createKv(deps: KvDeps): NodeKv {
       exceptions: store.context.exceptionCount,
       peers: node.replica.membership.members().map(viewMember),
       repairingWith: node.replica.repairingWith,
+      sketchReady: node.replica.sketchReady,
       lastRepair,
       lastSent:
         lastAnswered === undefined
@@ -122,6 +127,9 @@ export function createKv(deps: KvDeps): NodeKv {
           : { peer: lastAnswered.peer, entries: lastAnswered.entries, bytes: lastAnswered.bytes, atMs: lastAnswered.atMs },
       stopped: node.stopped?.message,
     }),
+
+    repair: (peer) => desk.repair(peer),
+    compare: (peer) => desk.compare(peer),
 
     hash: () => storeHash(store.durable.root, store.durable.count),
 
@@ -140,6 +148,7 @@ export function createKv(deps: KvDeps): NodeKv {
 
     onEvent(event) {
       if (event.kind === "repair-ended") lastRepair = worthierRepair(event.receipt, lastRepair);
+      desk.onEvent(event);
       if (event.kind === "repair-answered") lastAnswered = addAnswer(event, lastAnswered, clock.now());
     },
   };

@@ -28,7 +28,7 @@ function hearRepair(world: World, name: string, view: View, store: Store, receip
   const { coverage, plan } = world;
   view.checkSeen();
   if (receipt.result === "joined") coverage.count(`${receipt.kind}-joined`);
-  if (receipt.result === "differs") coverage.count("repair-differs");
+  for (const [why, path] of REASONS) if (receipt.why.startsWith(why)) coverage.count(path);
   if (receipt.result === "behind") coverage.count("repair-behind");
   if (receipt.result === "interrupted") coverage.count("repair-interrupted");
   if (receipt.result === "too-many-drops") coverage.count("too-many-drops");
@@ -42,11 +42,17 @@ function hearRepair(world: World, name: string, view: View, store: Store, receip
   }
 }
 
+const REASONS = [
+  ["this node's context takes", "sketch-of-ours"],
+  ["the peer has forgotten", "sketch-unasked"],
+  ["two sketches in a row", "sketch-failed"],
+] as const;
+
 function describe(event: ReplicaEvent): string {
   if (event.kind === "repair-ended") {
     const { kind, peer, result, requests, entriesIn, dropped } = event.receipt;
     return `repair from ${peer} ended: ${kind} ${result}, ${requests} requests, ${entriesIn} entries, ${dropped} dropped`;
   }
   const { kind, ...rest } = event;
-  return [kind, ...Object.values(rest)].join(" ");
+  return [kind, ...Object.values<unknown>(rest).map(String)].join(" ");
 }

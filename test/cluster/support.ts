@@ -19,6 +19,9 @@ export const MAIN = ["--import=tsx", "cmd/main.ts"] as const;
 const LINES_KEPT = 200;
 const WAIT_MS = 20_000;
 
+/** What is started is ended with this: a test, or a bench. */
+export type Scope = Pick<ExecutionContext, "teardown">;
+
 export interface NodeOptions {
   readonly name?: string;
   readonly port?: number;
@@ -45,7 +48,7 @@ export class TestNode {
   #child: ChildProcess | undefined;
   #exited: Promise<Exit> = Promise.resolve({ code: null, signal: null });
 
-  constructor(t: ExecutionContext, port: number, options: NodeOptions) {
+  constructor(t: Scope, port: number, options: NodeOptions) {
     this.port = port;
     this.options = options;
     this.client = createClient({ node: this.url });
@@ -193,6 +196,16 @@ export async function sameData(nodes: readonly TestNode[], keys: number): Promis
   );
 }
 
+/** Resolves when all answer with the same hash. */
+export async function sameHash(nodes: readonly TestNode[], withinMs = 60_000): Promise<void> {
+  const hashes = () => Promise.all(nodes.map((node) => node.client.hash().catch(() => undefined)));
+  const agree = async (): Promise<boolean> => {
+    const [first, ...others] = await hashes();
+    return first !== undefined && others.every((hash) => hash === first);
+  };
+  await waitFor("all to hold the same", agree, { nodes, withinMs });
+}
+
 function statuses(nodes: readonly TestNode[]): Promise<(NodeStatus | undefined)[]> {
   return Promise.all(nodes.map((node) => node.status()));
 }
@@ -236,7 +249,7 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-export async function temporaryFolder(t: ExecutionContext): Promise<string> {
+export async function temporaryFolder(t: Scope): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "concord-test-"));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   return folder;

@@ -146,7 +146,9 @@ const counted: readonly (readonly [what: string, kind: number, before: (writer: 
   ["bytes of a key", 2, (writer) => (emptyContext(writer), writer.varint(1))],
   ["gone dots", 2, upToKey(1)],
   ["bytes of a record", 2, upToKey(0)],
-  ["incarnations of a request", 4, (writer) => writer.varint(1)],
+  ["incarnations of a request", 4, (writer) => (writer.uint8(0), writer.varint(1), writer.varint(1))],
+  ["dots that are wanted", 4, (writer) => (writer.uint8(2), writer.varint(1), writer.varint(1))],
+  ["ranges of dots that are wanted", 4, (writer) => (writer.uint8(2), writer.varint(1), writer.varint(1), oneIncarnation(writer))],
   ["bytes of a name", 0, () => undefined],
 ];
 

@@ -5,12 +5,9 @@
  * `find` must occur exactly once; a mutant whose text is gone fails the command, so that the table grows old with the code and not
  * behind its back.
  */
-export interface Mutant {
-  readonly name: string;
-  readonly file: string;
-  readonly find: string;
-  readonly replace: string;
-}
+import { REPAIR_MUTANTS, type Mutant } from "./mutants-of-repair.ts";
+
+export type { Mutant } from "./mutants-of-repair.ts";
 
 const durability: readonly Mutant[] = [
   {
@@ -186,72 +183,6 @@ const expiry: readonly Mutant[] = [
   },
 ];
 
-const repair: readonly Mutant[] = [
-  {
-    name: "the context is joined after a part of the exchange",
-    file: "lib/repair/pull.ts",
-    find: "this.#seen.join(answer.covered);",
-    replace: "this.#seen.join(answer.covered);\n      this.#store.joinContext(answer.context);",
-  },
-  {
-    name: "a delta is not verified",
-    file: "lib/repair/verification.ts",
-    find: "#verdict(): Verdict {\n    this.stop();",
-    replace: "#verdict(): Verdict {\n    this.stop();\n    if (this.#drops.length === 0) return { verified: true, drops: [] };",
-  },
-  {
-    name: "a full push removes whatever it did not name",
-    file: "lib/repair/verification.ts",
-    find: "if (live && this.#theirs.has(dot)) this.#drops.push(dot);",
-    replace: "if (live) this.#drops.push(dot);",
-  },
-  {
-    name: "what a full push dropped stays",
-    file: "lib/repair/pull.ts",
-    find: "const outcome = this.#store.drop(dot);",
-    replace: "const outcome = this.counts.dropped < 0 ? this.#store.drop(dot) : undefined;",
-  },
-  {
-    name: "no limit to what one repair may remove",
-    file: "lib/repair/pull.ts",
-    find: "if (verdict.drops.length > this.#dropsMax()) return",
-    replace: "if (verdict.drops.length > 100 * this.#dropsMax()) return",
-  },
-  {
-    name: "a page claims an entry that it did not hold",
-    file: "lib/repair/answer.ts",
-    find: "if (this.isFull) return counter - 1;",
-    replace: "if (this.isFull) return counter;",
-  },
-  {
-    name: "nodes that are both behind wait for each other",
-    file: "lib/repair/puller.ts",
-    find: "const patient = (this.#behind.get(peer) ?? 0) < BEHIND_MAX;",
-    replace: "const patient = (this.#behind.get(peer) ?? 0) < 1e9 * BEHIND_MAX;",
-  },
-];
-
-const messages: readonly Mutant[] = [
-  {
-    name: "an acknowledgement that arrives twice counts for the next push",
-    file: "lib/repair/push.ts",
-    find: "if (this.#inFlight?.exchange !== exchange) return undefined;",
-    replace: "if (this.#inFlight === undefined || exchange < 0) return undefined;",
-  },
-  {
-    name: "an answer says that it had seen what came after it",
-    file: "lib/repair/answer.ts",
-    find: "context: (more ? store.context.lowerBound(BOUND_EXCEPTIONS) : store.context).clone(),",
-    replace: "context: more ? store.context.lowerBound(BOUND_EXCEPTIONS) : store.context,",
-  },
-  {
-    name: "a push queue without a limit",
-    file: "lib/repair/push.ts",
-    find: "if (this.#waiting.size >= this.#keysMax) givenUp",
-    replace: "if (this.#waiting.size >= 1e6 * this.#keysMax) givenUp",
-  },
-];
-
 const operations: readonly Mutant[] = [
   {
     name: "what a client demands is not looked at",
@@ -329,6 +260,7 @@ const merging: readonly Mutant[] = [
 ];
 
 export const MUTANTS: readonly Mutant[] = [
-  ...[...durability, ...visibility, ...causality, ...digests, ...expiry, ...repair, ...messages],
+  ...[...durability, ...visibility, ...causality, ...digests, ...expiry],
+  ...REPAIR_MUTANTS,
   ...[...operations, ...reads, ...merging],
 ];

@@ -23,6 +23,7 @@ export const PULL_OPTIONS: PullOptions = {
   dropShareMax: 1,
   dropsAllowed: 1_000_000,
   entryBytes: 64,
+  firstCells: 96,
 };
 
 /** Pages that hold an entry or two, so that small stores are sent in many. */
@@ -220,7 +221,7 @@ export function exchanged(request: RepairRequest, from: Store): RepairAnswer {
 }
 
 /** Through bytes, so that nothing is shared. */
-function read<T extends Message>(frame: Uint8Array): T {
+export function read<T extends Message>(frame: Uint8Array): T {
   const decoded = decodeFrame(frame);
   assert.ok(decoded.ok, decoded.ok ? "" : decoded.problem);
   return decoded.message as T;
