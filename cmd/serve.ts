@@ -8,11 +8,14 @@ import { createCommand, type Terminal, type Values } from "./command.ts";
 import { EXIT, Failure, nodeFailure, usageFailure } from "./exit.ts";
 import { isLoopback } from "../lib/auth/loopback.ts";
 import { POLICY_NAMES } from "../lib/core/policy/names.ts";
-import { isWildcard, readHost, readId, readMerge, readNodeUrl, readNodeUrls, readPort, readSeconds } from "./settings.ts";
+import { isWildcard, readBytes, readHost, readId, readMerge, readNodeUrl, readNodeUrls, readPort, readSeconds } from "./settings.ts";
 import { listenForStop } from "./signals.ts";
 
 /** Below it each node has a folder of its own. */
 export const DATA_FOLDER = "data";
+
+/** What one key may hold (lib/core/room.ts): a larger value would never be taken. */
+const VALUE_BYTES_LIMIT = 8 * 1024 * 1024;
 
 /** Those of the console as well. */
 export const SERVE_ARGS = {
@@ -37,6 +40,12 @@ export const SERVE_ARGS = {
     valueHint: "cart:=union,config:=fields",
     default: "",
     description: `How concurrent values merge, by the beginning of the key: ${POLICY_NAMES.join(", ")}. The longest beginning counts; latest where none does.`,
+  },
+  "max-value": {
+    type: "string",
+    valueHint: "1MiB",
+    default: "1MiB",
+    description: "The largest value that is taken, in bytes, KiB or MiB; 8MiB at most.",
   },
   host: { type: "string", valueHint: "127.0.0.1", default: "127.0.0.1", description: "The interface to listen on." },
   "cluster-key-file": {
@@ -132,6 +141,7 @@ export function readOptions(values: Values<typeof SERVE_ARGS>): ServeOptions {
     name: id,
     peers: readNodeUrls("peers", values.peers),
     folder: values.memory ? undefined : readFolder(values.data, id, port),
+    valueBytesMax: readBytes("max-value", values["max-value"], VALUE_BYTES_LIMIT),
     pingEveryMs: readSeconds("pingfreq", values.pingfreq),
     timeoutMs: readSeconds("timeout", values.timeout),
     clusterKeyFile,

@@ -33,6 +33,16 @@ export function readSeconds(flag: string, text: string): number {
   throw usageFailure(`--${flag} is a whole number of seconds from 1 to ${SECONDS_MAX}, ${advice}, not ${quoted(text)}`);
 }
 
+/** A size: 4096, 64KiB, 2MiB; at least a byte. Thousands (kB, MB) are refused rather than guessed. */
+export function readBytes(flag: string, text: string, bytesMax: number): number {
+  const [, digits = "", unit = ""] = /^([0-9]{1,9})(B|KiB|MiB)?$/i.exec(text) ?? [];
+  const bytes = Number(digits) * (unit === "" ? 1 : BYTE_UNITS[unit.toLowerCase() as keyof typeof BYTE_UNITS]);
+  if (digits !== "" && bytes >= 1 && bytes <= bytesMax) return bytes;
+  throw usageFailure(`--${flag} is a size from 1 to ${bytesMax / BYTE_UNITS.mib}MiB, such as 65536, 64KiB or 1MiB, not ${quoted(text)}`);
+}
+
+const BYTE_UNITS = { b: 1, kib: 1024, mib: 1024 * 1024 } as const satisfies Record<string, number>;
+
 /** The base URL of a node, without a slash at its end: peers are told apart by it. */
 export function readNodeUrl(flag: string, text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;

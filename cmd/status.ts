@@ -40,6 +40,7 @@ export function renderStatus(node: NodeReport, nowMs: number, output: Output): s
       ["hash", node.hash],
       ["last repair", repairOf(node)],
       ["last sent", sentOf(node, nowMs)],
+      ...refusedRows(node),
     ]),
   ];
   if (node.stopped !== undefined) lines.push(paint("red", `takes no writes: ${shown(node.stopped)}`));
@@ -71,6 +72,19 @@ function sentOf({ lastSent }: NodeReport, nowMs: number): string {
   if (lastSent === undefined) return "nothing yet";
   const { peer, entries, bytes, atMs } = lastSent;
   return `${counted(entries, "entry", "entries")} (${bytesText(bytes)}) to ${peer}, which repaired from here ${durationText(nowMs - atMs)} ago`;
+}
+
+/** Nothing, as long as nothing was refused. */
+function refusedRows({ refused: { requests, peers, valuesKept } }: NodeReport): string[][] {
+  const parts = [countsOf("requests", requests), countsOf("of peers", peers)];
+  if (valuesKept > 0) parts.push(`${counted(valuesKept, "removal")} that nothing explained`);
+  const said = parts.filter((part) => part !== "").join("; ");
+  return said === "" ? [] : [["refused", said]];
+}
+
+function countsOf(what: string, counts: Readonly<Record<string, number>>): string {
+  const parts = Object.entries(counts).map(([reason, count]) => `${printable(reason)} ${count}`);
+  return parts.length === 0 ? "" : `${what}: ${parts.join(", ")}`;
 }
 
 export const RESULTS: Readonly<Record<string, string>> = {

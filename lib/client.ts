@@ -27,6 +27,18 @@ export interface NodeReport extends NodeStatus {
   readonly version: string;
   /** Since this process began to serve. */
   readonly uptimeMs: number;
+  /** Clients may be sent there. */
+  readonly ready: boolean;
+  readonly refused: {
+    /** By reason. */
+    readonly requests: Readonly<Record<string, number>>;
+    /** What peers sent, by reason. */
+    readonly peers: Readonly<Record<string, number>>;
+    /** Values that a peer would have removed without an explanation, and that stayed. */
+    readonly valuesKept: number;
+    /** Values whose time was too far ahead to be followed. */
+    readonly valuesFarAhead: number;
+  };
 }
 
 export interface ClientEntry {

@@ -1,6 +1,9 @@
 /** What a replica is told at its start, and what it assumes where it is told nothing: each default with its reason. */
 import type { ReplicaOptions } from "./replica.ts";
 
+/** A page of text or a picture; what is larger belongs into files. Far under what one key may hold, so that a few siblings always fit. */
+export const VALUE_BYTES_MAX = 1024 * 1024;
+
 export type ReplicaDefaults = Omit<ReplicaOptions, "name" | "address" | "peers">;
 
 export const REPLICA_DEFAULTS: ReplicaDefaults = {

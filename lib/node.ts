@@ -68,9 +68,9 @@ export class Node {
     return this.#stopped;
   }
 
-  /** Inputs and clients' writes that wait. */
-  get backlog(): { readonly inbox: number; readonly writes: number } {
-    return { inbox: this.#inbox.length, writes: this.#waiting.size };
+  /** Inputs and clients' writes that wait, and whether as many inputs wait as may. */
+  get backlog(): { readonly inbox: number; readonly writes: number; readonly isFull: boolean } {
+    return { inbox: this.#inbox.length, writes: this.#waiting.size, isFull: this.#inbox.length >= INBOX_MAX };
   }
 
   /** Resolves when the operations are durable here and on as many nodes as asked for, or when they are refused. */
@@ -78,11 +78,11 @@ export class Node {
     return this.#ask((ticket) => ({ type: "write", ticket, operations, copies, local }));
   }
 
-  /** Resolves when what `copies` nodes hold of the key, and all that `seen` names, is durable here; or with why it is not. */
   look(key: EntryKey): Promise<WriteResult> {
     return this.#ask((ticket) => ({ type: "look", ticket, key }));
   }
 
+  /** Resolves when what `copies` nodes hold of the key, and all that `seen` names, is durable here; or with why it is not. */
   read(key: EntryKey, copies: number, seen: readonly Dot[]): Promise<WriteResult> {
     return this.#ask((ticket) => ({ type: "read", ticket, key, copies, seen }));
   }

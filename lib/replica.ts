@@ -7,27 +7,28 @@
  */
 import { Audit } from "./core/audit.ts";
 import type { Change, MergeOutcome } from "./core/change.ts";
-import type { Context } from "./core/context.ts";
 import { newIncarnation } from "./core/dot.ts";
 import { ConcordError } from "./core/errors.ts";
-import type { Message, Push, RepairRequest } from "./core/message.ts";
+import type { Message, Push } from "./core/message.ts";
 import type { Output } from "./core/output.ts";
 import type { Now, Random } from "./core/ports.ts";
+import type { RemovalLimits } from "./core/removal-guard.ts";
 import { AUDIT_AT_OPEN_MAX } from "./core/store-open.ts";
 import type { Store } from "./core/store.ts";
 import { createStaticMembership, type Membership } from "./peers/membership.ts";
 import { Pinger, type PingerOptions } from "./peers/pinger.ts";
 import { Comparer } from "./repair/comparer.ts";
-import { Puller, type PullerOptions } from "./repair/puller.ts";
+import { Puller, refusedOf, type PullerOptions } from "./repair/puller.ts";
 import { Sketches } from "./repair/sketches.ts";
 import { Pusher, type PusherOptions } from "./repair/pusher.ts";
-import { answerOf, isBetterAnsweredLater } from "./replica/answer-of.ts";
 import type { Input, Operation } from "./replica/input.ts";
 import { MergeReports } from "./replica/merge-reports.ts";
+import { Objections } from "./replica/objections.ts";
 import { apply, refusalOf, type Applied } from "./replica/operations.ts";
 import { Reads } from "./replica/reads.ts";
+import { RepairTalk } from "./replica/repair-talk.ts";
 
-export interface ReplicaOptions extends Omit<PingerOptions, "instance">, PullerOptions, PusherOptions {
+export interface ReplicaOptions extends Omit<PingerOptions, "instance">, PullerOptions, PusherOptions, RemovalLimits {
   /** Addresses of the peers; the node's own may be among them. */
   readonly peers: readonly string[];
   /** Silence after a ping that makes a peer dead. */
@@ -51,6 +52,8 @@ export class Replica {
   readonly #pusher: Pusher;
   readonly #reads: Reads;
   readonly #comparer: Comparer;
+  readonly #objections: Objections;
+  readonly #repairs: RepairTalk;
   readonly #reports = new MergeReports();
   /** A large store is compared with its entries while it serves; a small one was when it opened. */
   #audit: Audit | undefined;
@@ -62,6 +65,7 @@ export class Replica {
   constructor(store: Store, options: ReplicaOptions, random: Random, now: Now) {
     this.store = store;
     this.#options = options;
+    store.removals.limit(options);
     this.#audit = store.count > AUDIT_AT_OPEN_MAX ? new Audit(store) : undefined;
     const nextExchange = () => (this.#exchange = (this.#exchange + 1) >>> 0);
     // Replies to an earlier life of this node must find nobody waiting, so the count does not begin at the same number.
@@ -73,8 +77,16 @@ export class Replica {
     this.#sketches = new Sketches(store);
     this.#puller = new Puller(store, options, random, nextExchange, this.#sketches);
     this.#comparer = new Comparer(store, this.#sketches, options, nextExchange);
+    this.#objections = new Objections(store);
     this.#pusher = new Pusher(store, this.membership, options, nextExchange);
     this.#reads = new Reads(store, this.membership, this.#pusher, options, nextExchange);
+    this.#repairs = this.#repairTalk();
+  }
+
+  #repairTalk(): RepairTalk {
+    const [sketches, puller, comparer, objections] = [this.#sketches, this.#puller, this.#comparer, this.#objections];
+    const { store, membership } = this;
+    return new RepairTalk({ store, membership, sketches, puller, comparer, objections, reports: this.#reports, options: this.#options });
   }
 
   /** Sizes of what is bounded, for checks and status. */
@@ -98,6 +110,7 @@ export class Replica {
   }
 
   step(input: Input, now: Now): Output[] {
+    this.store.removals.at(now.monotonicMs);
     if (input.type === "continue") this.#continues = false;
     return this.#withOneContinue(this.#decide(input, now));
   }
@@ -134,7 +147,7 @@ export class Replica {
         return this.#onTick(now);
       case "continue":
         this.#sketches.step();
-        return this.#afterPull(this.#puller.activePeer ?? "", this.#puller.onContinue(now), now);
+        return this.#repairs.afterPull(this.#puller.activePeer ?? "", this.#puller.onContinue(now), now);
       case "wake":
         return [];
     }
@@ -222,63 +235,26 @@ export class Replica {
         return [...this.#reports.of(from, merged), ...outputs];
       }
       case "repair-request":
-        return this.#onRepairRequest(from, message, now);
+        return this.#repairs.onRequest(from, message, now);
       case "repair-answer":
-        return (
-          this.#comparer.onAnswer(message, now) ?? [
-            ...this.#renounceIfSeen(from, message.context.gained),
-            ...this.#afterPull(from, this.#puller.onAnswer(message, now), now),
-          ]
-        );
+        return this.#repairs.onAnswer(from, message, now);
     }
   }
 
   #onPush(from: string, push: Push, now: Now): Output[] {
-    const outputs = this.#renounceIfSeen(from, push.context);
+    const objections = this.#objections.to(from, push.context);
+    const outputs: Output[] = objections ?? [];
     const merged: MergeOutcome[] = [];
-    let accepted = true;
+    let accepted = objections === undefined;
     try {
-      for (const entry of push.entries) merged.push(this.store.merge(entry, push.context, now.wallMs));
+      if (accepted) for (const entry of push.entries) merged.push(this.store.merge(entry, push.context, now.wallMs));
     } catch (error) {
       if (!(error instanceof ConcordError)) throw error;
       accepted = false;
-      outputs.push({ type: "event", event: { kind: "refused", peer: from, why: error.message } });
+      outputs.push(refusedOf(from, error));
     }
     outputs.push(...this.#reports.of(from, merged), { type: "reply", message: { kind: "push-ack", exchange: push.exchange, accepted } });
     return outputs;
-  }
-
-  #onRepairRequest(from: string, request: RepairRequest, now: Now): Output[] {
-    const outputs = this.#renounceIfSeen(from, request.seen);
-    if (this.#puller.willRepairFrom(from) && isBetterAnsweredLater(this.store, request)) return outputs;
-    const answer = answerOf(this.store, this.#sketches, request, this.#options);
-    if (typeof answer === "string") return [...outputs, { type: "event", event: { kind: "refused", peer: from, why: answer } }];
-    outputs.push({ type: "reply", message: answer });
-    if (answer.entries.length > 0) {
-      const bytes = answer.entries.reduce((sum, entry) => sum + entry.key.length + entry.record.length, 0);
-      outputs.push({ type: "event", event: { kind: "repair-answered", peer: from, entries: answer.entries.length, bytes } });
-    }
-    if (this.membership.find(from) !== undefined) this.#puller.onAnswered(from, answer.more, now);
-    // Whoever asks tells what it has seen: when that is more than we have, we are the next to ask. (A sketch does not tell.)
-    // When it is not, the peer holds the same as soon as it has merged the last page.
-    if (this.membership.find(from)?.isUp === true && !this.store.context.covers(request.seen)) this.#puller.want(from, false, now);
-    else if (!answer.more && request.bytesMax > 0) this.#puller.unwant(from);
-    return outputs;
-  }
-
-  #afterPull(from: string, step: ReturnType<Puller["onContinue"]>, now: Now): Output[] {
-    const outputs = [...this.#reports.of(from, step.merged), ...step.outputs];
-    const ended = step.outputs.some((output) => output.type === "event" && output.event.kind === "repair-ended");
-    if (ended) outputs.push(...this.#puller.onTick(now));
-    return outputs;
-  }
-
-  /** Rule 1: a peer that has seen more of our dots than we issued knows another life of this data. */
-  #renounceIfSeen(from: string, context: Context): Output[] {
-    const { incarnation, counter } = this.store;
-    if (incarnation === undefined || context.highest(incarnation) <= counter) return [];
-    this.store.renounceIncarnation();
-    return [{ type: "event", event: { kind: "incarnation-renounced", peer: from } }];
   }
 
   #onPeers(outputs: Output[], now: Now): Output[] {

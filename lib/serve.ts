@@ -6,11 +6,12 @@
  * under way and hand them to the peers, let go of the port, close the data.
  */
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { guardBrowsers } from "./api/browsers.ts";
 import { createApp } from "./api/app.ts";
 import type { TakePairs } from "./api/peer.ts";
 import { DEFAULT_HOSTNAME, listenHttp, type HttpServer } from "./api/http.ts";
-import { REPLICA_DEFAULTS } from "./config.ts";
+import { REPLICA_DEFAULTS, VALUE_BYTES_MAX } from "./config.ts";
 import { DEFAULT_DIGEST_KEY } from "./core/digest.ts";
 import { ConcordError } from "./core/errors.ts";
 import type { Kv } from "./core/kv.ts";
@@ -29,10 +30,14 @@ import { createLog } from "./runtime/log.ts";
 import { createSystemRandom } from "./runtime/random.ts";
 import { openAccess, type NodeAccess } from "./serve/access.ts";
 import { createFirstRound } from "./serve/first-round.ts";
+import { refusedOf, whyNotReady } from "./serve/health.ts";
 import { lineOf } from "./serve/lines.ts";
+import { createNodeMetrics } from "./serve/metrics.ts";
 import { baseUrl, checkOptions, type NodeOptions, type ServeOptions } from "./serve/options.ts";
+import { Tallies } from "./serve/tallies.ts";
 import { openLmdbStorage } from "./storage/lmdb.ts";
 import { createMemoryStorage } from "./storage/memory.ts";
+import { DATA_FILE } from "./storage/probe.ts";
 import { createBaseMemory } from "./transport/base-memory.ts";
 import { createBasePeers, type BasePeers } from "./transport/base-peer.ts";
 import { createHttpTransport, type HttpTransport } from "./transport/http.ts";
@@ -135,8 +140,9 @@ function compose(parts: Parts, options: NodeOptions): RunningNode {
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<Error>((resolve) => (fail = resolve));
 
+  const tallies = new Tallies();
   const onEvent = (event: ReplicaEvent): void => {
-    const line = lineOf(event);
+    const line = tallies.add(event, performance.now()) ? lineOf(event) : undefined;
     if (line !== undefined) log.write(line.level, line.text);
     kv.onEvent(event);
     if (event.kind === "push-dropped") basePeers.forget(event.peer);
@@ -157,7 +163,8 @@ function compose(parts: Parts, options: NodeOptions): RunningNode {
     },
     { onEvent, onChange: (key, before, after) => kv.onChange(key, before, after), onFailure },
   );
-  const kv = createKv({ node, storage, clock, name, address, later });
+  const valueBytesMax = options.valueBytesMax ?? VALUE_BYTES_MAX;
+  const kv = createKv({ node, storage, clock, name, address, valueBytesMax, later });
   const clientsKv = withoutWritesWhen(() => stopping !== undefined, kv);
   const memory = createBaseMemory(clientsKv);
   const basePeers = createBasePeers({
@@ -175,13 +182,25 @@ function compose(parts: Parts, options: NodeOptions): RunningNode {
     speakBase: (to, message) => basePeers.speak(to, message),
   });
   const startedMs = performance.now();
-  const about = () => ({ version: VERSION, uptimeMs: Math.round(performance.now() - startedMs), ...access.about() });
+  let stopping: Promise<void> | undefined;
+  const notReady = () => (stopping === undefined ? whyNotReady(node, round.gate) : "the node is stopping");
+  const isReady = () => notReady() === undefined;
+  const file = options.folder === undefined ? undefined : join(options.folder, DATA_FILE);
+  const metrics = createNodeMetrics({ version: VERSION, server, node, clock, tallies, file, isReady });
+  const health = { notReady, metrics: () => metrics.text() };
+  const about = () => ({
+    version: VERSION,
+    uptimeMs: Math.round(performance.now() - startedMs),
+    ready: isReady(),
+    refused: refusedOf(server.meter, tallies, store),
+    ...access.about(),
+  });
   const watching = new AbortController();
   const takePairs: TakePairs = (pairs) => memory.take(pairs);
-  const appDeps = { kv: clientsKv, inbox: node, takePairs, log, gate: round.gate, about, stopping: watching.signal };
+  const incoming = { access: access.incoming(log), meter: server.meter, valueBytesMax, stopping: watching.signal };
+  const app = createApp({ ...incoming, kv: clientsKv, inbox: node, takePairs, log, gate: round.gate, about, health });
   const trustsOwnMachine = options.tokenFile === undefined && options.insecure !== true;
-  const browsers = { allowed: options.allowOrigins ?? [], trustsOwnMachine, address };
-  server.serve(guardBrowsers(createApp({ ...appDeps, access: access.incoming(log) }), browsers));
+  server.serve(guardBrowsers(app, { allowed: options.allowOrigins ?? [], trustsOwnMachine, address }));
   access.follow(log, server);
 
   const ticker = (options.createTicker ?? createCronTicker)(() => {
@@ -190,8 +209,7 @@ function compose(parts: Parts, options: NodeOptions): RunningNode {
   });
   node.tick();
   round.look();
-  let stopping: Promise<void> | undefined;
-  const closing = { watching, node, access, server, ticker, round, basePeers, transport, storage };
+  const closing = { watching, node, access, server, ticker, round, basePeers, transport, storage, metrics };
   const ready = round.gate.opened;
   const { port, url } = server;
   return { name, address, url, port, kv: clientsKv, ready, failed, tick: () => node.tick(), stop: () => (stopping ??= stop(closing)) };
@@ -214,9 +232,11 @@ interface Closing {
   readonly basePeers: Pick<BasePeers, "isWorking" | "close">;
   readonly transport: Pick<HttpTransport, "pushesUnderWay" | "close">;
   readonly storage: Storage;
+  readonly metrics: { stop(): void };
 }
 
-async function stop({ watching, node, access, server, ticker, round, basePeers, transport, storage }: Closing): Promise<void> {
+async function stop(closing: Closing): Promise<void> {
+  const { watching, node, access, server, ticker, round, basePeers, transport, storage, metrics } = closing;
   const deadlineMs = performance.now() + STOP_DEADLINE_MS;
   round.end();
   watching.abort();
@@ -228,6 +248,7 @@ async function stop({ watching, node, access, server, ticker, round, basePeers, 
   access.stop();
   await within(deadlineMs, node.stop());
   basePeers.close();
+  metrics.stop();
   await closed;
   await transport.close();
   await within(deadlineMs, storage.close());

@@ -68,6 +68,32 @@ test("mounted under a path: the program's routes and the node's, each at its pla
   t.is((await send(url, "GET", "/")).status, 200, "the program goes on without it");
 });
 
+test("health and metrics under the path of the mount: each node counts what came to it", async (t) => {
+  const [port = 0] = await freePorts(1);
+  const node = await embed(t, { address: `http://localhost:${port}/kv` });
+  await serve(t, port, node);
+  const url = `http://127.0.0.1:${port}`;
+  await node.ready;
+  for (const path of ["/kv/livez", "/kv/readyz"]) t.is((await send(url, "GET", path)).status, 200, path);
+  for (const path of ["/livez", "/metrics"]) t.is((await send(url, "GET", path)).status, 404, `${path} is the program's own`);
+  t.is((await send(url, "POST", "/kv/store", { body: '{"key":"k","value":1}' })).status, 200);
+  t.is((await send(url, "POST", "/kv/store", { body: "{" })).status, 400);
+  await node.fetch(new Request("http://inside/kv/v1/kv/k"));
+  const { text, headers } = await send(url, "GET", "/kv/metrics");
+  t.regex(String(headers["content-type"]), /^text\/plain; version=0\.0\.4/);
+  for (const line of [
+    'concord_http_requests_total{route="POST /store",status="2xx"} 1',
+    'concord_http_requests_total{route="POST /store",status="4xx"} 1',
+    'concord_http_requests_total{route="GET /v1/*",status="2xx"} 1',
+    'concord_http_request_duration_seconds_count{route="POST /store"} 2',
+    'concord_refused_total{source="http",reason="malformed"} 1',
+    "concord_keys 1",
+    "concord_ready 1",
+  ]) {
+    t.true(text.includes(`${line}\n`), line);
+  }
+});
+
 test("without a server: the Kv, and a client whose fetch is the node's", async (t) => {
   const node = await embed(t);
   await node.ready;

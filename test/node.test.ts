@@ -109,14 +109,14 @@ test("a turn takes so many inputs; the rest waits for the next", async (t) => {
   const held = await createHeld();
   void held.node.write([put("first")], 1);
   const results = Array.from({ length: TURN_INPUTS_MAX + 5 }, (_, n) => watched(held.node.write([put(`k${n}`)], 1)));
-  t.deepEqual(held.node.backlog, { inbox: 5, writes: TURN_INPUTS_MAX + 6 });
+  t.like(held.node.backlog, { inbox: 5, writes: TURN_INPUTS_MAX + 6 });
   await held.storage.release();
   t.is(entriesOf(held.storage.batches[1]!).length, TURN_INPUTS_MAX);
   await held.storage.release();
   t.is(entriesOf(held.storage.batches[2]!).length, 5);
   await held.storage.release();
   t.true(results.every(({ value }) => value?.ok));
-  t.deepEqual(held.node.backlog, { inbox: 0, writes: 0 });
+  t.like(held.node.backlog, { inbox: 0, writes: 0 });
 });
 
 test("a full inbox refuses what comes, and takes again when it has emptied", async (t) => {

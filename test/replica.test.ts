@@ -110,15 +110,19 @@ test("a push that is refused in its midst: what came before stays, it is said, a
   t.deepEqual(messageIn(outputs, "push-ack"), { kind: "push-ack", exchange: 4, accepted: false });
 });
 
-test("a sibling that comes about is told; a clock that is far ahead is told once for each peer", async (t) => {
+test("a sibling that comes about is told; a clock that is far ahead is counted, and told once for each peer", async (t) => {
   const [a, b] = [(await openTestStore("a")).store, await createTestReplica("b")];
   write(b, [put("k")]);
   const far = START_MS + STAMP_AHEAD_MAX_MS + 1;
   for (const key of ["k", "l"]) a.put(key, json("1"), far);
   const push: Push = { kind: "push", exchange: 4, entries: [a.wireEntry("k", []), a.wireEntry("l", [])], context: a.context };
-  t.deepEqual(shownOutputs(hear(b, "a", push)), ["changed k", "sibling-created", "changed l", "clock-far-ahead a", "reply push-ack"]);
+  const first = hear(b, "a", push);
+  t.deepEqual(shownOutputs(first), ["changed k", "sibling-created", "changed l", "clock-far-ahead a", "reply push-ack"]);
+  t.like(first[3], { event: { siblings: 2, isFirst: true } });
   a.put("m", json("1"), far);
-  t.deepEqual(shownOutputs(hear(b, "a", { ...push, entries: [a.wireEntry("m", [])] })), ["changed m", "reply push-ack"]);
+  const second = hear(b, "a", { ...push, entries: [a.wireEntry("m", [])] });
+  t.deepEqual(shownOutputs(second), ["changed m", "clock-far-ahead a", "reply push-ack"]);
+  t.like(second[1], { event: { siblings: 1, isFirst: false } });
   write(b, [put("n")]);
   t.is(b.store.read("n")[0]!.stamp.ms, START_MS, "and b's own clock stays where it was");
 });

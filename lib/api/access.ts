@@ -14,7 +14,7 @@ import { isLoopback } from "../auth/loopback.ts";
 import { isSigned } from "../auth/signature.ts";
 import type { Tokens } from "../auth/tokens.ts";
 import type { Verifier } from "../auth/verifier.ts";
-import { CLOSE } from "./answer.ts";
+import { CLOSE, RETRY } from "./answer.ts";
 import { readBodyBytes } from "./body.ts";
 import { pathOf, type Call, type Env } from "./request.ts";
 import { sealAnswer } from "./seal.ts";
@@ -44,7 +44,6 @@ const OPEN: ReadonlySet<string> = new Set(["/ping", "/health", "/livez", "/ready
 
 const FOR_BEARERS = { "www-authenticate": 'Bearer realm="concord"' } as const;
 const FOR_PEERS = { "www-authenticate": 'Concord realm="concord"' } as const;
-const LATER = { "retry-after": "1" } as const;
 
 interface Problem {
   readonly status: 401 | 403 | 503;
@@ -98,7 +97,7 @@ function needOf(method: string, path: string): Need {
   return reads ? "read" : "write";
 }
 
-const FULL: Problem = { status: 503, problem: "too many senders at once; try again", headers: LATER };
+const FULL: Problem = { status: 503, problem: "too many senders at once; try again", headers: RETRY };
 
 function notOurs(authorization: string): Problem {
   const problem = isSigned(authorization)

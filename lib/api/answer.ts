@@ -4,6 +4,7 @@
  * Refusals are thrown, from however deep, and become `{"error":"…"}` in one place. What is thrown and is neither a refusal nor a
  * ConcordError is a fault of ours: it is logged, and the client learns no more than that.
  */
+import type { ServerResponse } from "node:http";
 import { ConcordError, type ErrorCode } from "../core/errors.ts";
 import type { KvValue } from "../core/kv.ts";
 
@@ -23,6 +24,9 @@ export class Refusal extends Error {
 /** What follows on this connection may be the rest of a body. */
 export const CLOSE = { connection: "close" } as const;
 
+/** A second: whoever waits for less finds the same, and the client's user for more is gone. */
+export const RETRY = { "retry-after": "1" } as const;
+
 const JSON_HEADERS = { "content-type": "application/json" };
 
 /** A value of this many bytes or more is put into its answer without becoming a string on the way. */
@@ -37,6 +41,25 @@ export function json(text: string | Uint8Array<ArrayBuffer>, status = 200): Resp
 
 export function refusal(status: number, problem: string, headers: Readonly<Record<string, string>> = {}): Response {
   return new Response(`{"error":${JSON.stringify(problem)}}`, { status, headers: { ...JSON_HEADERS, ...headers } });
+}
+
+/** Bytes of large answers that wait for their clients to read them. One is always given. */
+const UNREAD_BYTES_MAX = 128 * 1024 * 1024;
+
+/** Large answers under way: clients that ask and do not read would otherwise fill the memory, a megabyte a connection. */
+export class Unread {
+  #bytes = 0;
+
+  /** Throws Refusal when too much is under way. */
+  add(bytes: number, outgoing: ServerResponse): void {
+    // Whoever has gone meanwhile reads nothing, and their end is not told again.
+    if (bytes < TEXT_MAX || outgoing.closed) return;
+    if (this.#bytes > 0 && this.#bytes + bytes > UNREAD_BYTES_MAX) {
+      throw new Refusal(503, "too many large answers are being read; try again", RETRY);
+    }
+    this.#bytes += bytes;
+    outgoing.once("close", () => (this.#bytes -= bytes));
+  }
 }
 
 /** `{"value":…}`. */
@@ -54,9 +77,6 @@ export function valueField({ contentType, value }: KvValue): string {
 function textOf({ buffer, byteOffset, byteLength }: Uint8Array, encoding: "utf8" | "base64"): string {
   return Buffer.from(buffer, byteOffset, byteLength).toString(encoding);
 }
-
-/** A second: whoever waits for less finds the same, and the client's user for more is gone. */
-const RETRY = { "retry-after": "1" } as const;
 
 const STATUSES: Readonly<Record<ErrorCode, number>> = {
   invalid: 400,

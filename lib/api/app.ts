@@ -8,16 +8,22 @@ import { Hono } from "hono";
 import type { Kv } from "../core/kv.ts";
 import type { Log } from "../core/ports.ts";
 import type { Access } from "./access.ts";
-import { json, refusal, refusalOf } from "./answer.ts";
+import { json, refusal, refusalOf, Unread } from "./answer.ts";
+import { createHealthRoutes, type Health } from "./health.ts";
 import { createKeyRoutes } from "./key.ts";
+import type { Meter } from "./meter.ts";
 import { createPeerRoutes, type PeerInbox, type TakePairs } from "./peer.ts";
 import { createRepairRoute } from "./repair.ts";
-import { createBodies, pathOf, type Env, type Handler } from "./request.ts";
+import { createBodies, pathOf, withoutQuery, type Env, type Handler } from "./request.ts";
 import { createStoreRoutes } from "./store.ts";
 import { parseTarget } from "./url.ts";
 import { createModern } from "./v1/dispatch.ts";
 
 export interface AppDeps {
+  readonly meter: Meter;
+  readonly health: Health;
+  /** Bytes that a value may have which is written here. */
+  readonly valueBytesMax: number;
   readonly kv: Kv;
   readonly inbox: PeerInbox;
   readonly takePairs: TakePairs;
@@ -41,13 +47,18 @@ export type App = Hono<Env>;
 
 type Method = "GET" | "POST" | "DELETE";
 
-export function createApp({ kv, inbox, takePairs, log, gate, access, about, stopping }: AppDeps): App {
+export function createApp(deps: AppDeps): App {
+  const { kv, inbox, takePairs, log, gate, access, about, stopping, meter, health, valueBytesMax } = deps;
   const app: App = new Hono<Env>({ getPath: (_request, options) => pathOf((options as { env: Env["Bindings"] }).env.incoming) });
   if (access !== undefined) app.use(access);
   const methods = new Map<string, Method[]>();
 
   const open = (method: Method, path: string, handler: Handler): void => {
-    app.on(method, path, handler);
+    const route = meter.route(method, path);
+    app.on(method, path, (call) => {
+      call.env.outgoing.route = route;
+      return handler(call);
+    });
     methods.set(path, [...(methods.get(path) ?? []), method]);
   };
   const waiting =
@@ -56,30 +67,44 @@ export function createApp({ kv, inbox, takePairs, log, gate, access, about, stop
       gate.isOpen ? handler(call) : gate.opened.then(() => handler(call));
   const gated = (method: Method, path: string, handler: Handler): void => open(method, path, waiting(handler));
 
-  const bodies = createBodies();
-  const store = createStoreRoutes(kv, bodies);
+  const every = (path: string, handler: Handler): void => {
+    const routes = new Map(["GET", "HEAD", "PUT", "POST", "DELETE"].map((method) => [method, meter.route(method, path)]));
+    app.all(path, (call) => {
+      call.env.outgoing.route = routes.get(call.env.incoming.method ?? "");
+      return handler(call);
+    });
+  };
+
+  const bodies = createBodies(valueBytesMax);
+  const unread = new Unread();
+  const store = createStoreRoutes(kv, bodies, unread);
   const peer = createPeerRoutes(inbox, takePairs, bodies);
-  open("GET", "/ping", peer.ping);
-  open("POST", "/peer", peer.frame);
-  open("POST", "/replicate", peer.replicate);
-  open("GET", "/store/hash", store.hash);
-  open("GET", "/status", () => json(JSON.stringify({ ...kv.status(), ...about() })));
+  open("GET", "/ping", withoutQuery(peer.ping));
+  open("POST", "/peer", withoutQuery(peer.frame));
+  open("POST", "/replicate", withoutQuery(peer.replicate));
+  open("GET", "/store/hash", withoutQuery(store.hash));
+  open(
+    "GET",
+    "/status",
+    withoutQuery(() => json(JSON.stringify({ ...kv.status(), ...about() }))),
+  );
+  for (const [path, handler] of Object.entries(createHealthRoutes(health))) open("GET", path, withoutQuery(handler));
   open("POST", "/repair", createRepairRoute(kv));
-  gated("GET", "/store", store.readAll);
+  gated("GET", "/store", withoutQuery(store.readAll));
   gated("POST", "/store", store.write);
   gated("GET", "/store/key", store.readKey);
   gated("DELETE", "/store/key", store.removeKey);
 
-  const key = createKeyRoutes(kv, bodies);
+  const key = createKeyRoutes(kv, bodies, unread);
   open("GET", "/health", key.health);
   gated("POST", "/key", key.create);
   gated("GET", "/key/*", key.read);
   gated("DELETE", "/key/*", key.remove);
 
   // Every method: what is not one of theirs they refuse in their own way.
-  const modern = createModern({ kv, bodies, log, version: String(about()["version"]), stopping });
-  app.all("/v1/*", waiting(modern));
-  for (const path of ["/openapi.json", "/docs"]) app.all(path, modern);
+  const modern = createModern({ kv, bodies, unread, log, version: String(about()["version"]), stopping });
+  every("/v1/*", waiting(modern));
+  for (const path of ["/openapi.json", "/docs"]) every(path, modern);
 
   app.notFound(({ env: { incoming } }) => {
     const target = parseTarget(incoming.url ?? "/");

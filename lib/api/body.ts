@@ -44,7 +44,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The body as text: strict UTF-8 without a byte order mark. No body is the empty text. */
 export async function readBody(incoming: IncomingMessage, limits: BodyLimits): Promise<BodyText | BodyRefusal> {
-  const read = await readBodyBytes(incoming, limits);
+  const read = await readBodyBytes(incoming, limits, refuseCharset(incoming));
   if (!read.ok) return read;
   let text: string;
   try {
@@ -56,15 +56,20 @@ export async function readBody(incoming: IncomingMessage, limits: BodyLimits): P
   return { ok: true, text };
 }
 
-/** The body as it is. No body is no bytes. */
-export async function readBodyBytes(incoming: IncomingMessage, limits: BodyLimits): Promise<BodyBytes | BodyRefusal> {
+/** The body as it is. No body is no bytes. `unwanted`: why it is refused whatever it holds. */
+export async function readBodyBytes(
+  incoming: IncomingMessage,
+  limits: BodyLimits,
+  unwanted?: BodyRefusal,
+): Promise<BodyBytes | BodyRefusal> {
   assert(!incoming.readableDidRead || incoming.destroyed, "a body is read once, and by nobody else");
   if (incoming.destroyed) return broken;
-  const early = refuseEarly(incoming, limits.bytesMax);
+  const early = unwanted ?? refuseEarly(incoming, limits.bytesMax);
   await Promise.resolve();
   const whole = early === undefined ? wholeBody(incoming, limits.bytesMax) : undefined;
   if (whole !== undefined) return signed(incoming, whole);
   if (incoming.destroyed) return broken;
+  const declared = Number(incoming.headers["content-length"] ?? 0);
   return new Promise((resolve) => {
     let held: Uint8Array = new Uint8Array(0);
     let size = 0;
@@ -90,7 +95,7 @@ export async function readBodyBytes(incoming: IncomingMessage, limits: BodyLimit
       } else if (size > limits.bytesMax) {
         refuse(tooLarge(limits.bytesMax));
       } else {
-        held = append(held, size - chunk.length, chunk, limits.bytesMax);
+        held = append(held, size - chunk.length, chunk, declared, limits.bytesMax);
       }
     };
     const onEnd = (): void => {
@@ -141,12 +146,22 @@ function refuseEarly({ headers }: IncomingMessage, bytesMax: number): BodyRefusa
   return { ok: false, status: 415, problem: `the body is encoded as ${JSON.stringify(encoding)}; send it plain`, close: true };
 }
 
-/** `held` grows by doubling, up to `bytesMax`; its first chunk is taken as it is. */
-function append(held: Uint8Array, size: number, chunk: Uint8Array, bytesMax: number): Uint8Array {
+/** Text is UTF-8 here; whoever says that theirs is not would have it stored as something else. */
+function refuseCharset({ headers }: IncomingMessage): BodyRefusal | undefined {
+  const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(headers["content-type"] ?? "")?.[1];
+  if (charset === undefined || /^(utf-?8|us-ascii)$/i.test(charset)) return undefined;
+  return { ok: false, status: 415, problem: `the body's charset is ${JSON.stringify(charset)}; send it as UTF-8`, close: true };
+}
+
+/**
+ * The first chunk is taken as it is. Then there is room for what was declared (memory that nothing was written to yet costs nothing), or
+ * room that doubles, up to `bytesMax`.
+ */
+function append(held: Uint8Array, size: number, chunk: Uint8Array, declared: number, bytesMax: number): Uint8Array {
   if (size === 0) return chunk;
   let room = held;
   if (size + chunk.length > held.length) {
-    room = new Uint8Array(Math.min(bytesMax, Math.max(size + chunk.length, held.length * 2)));
+    room = new Uint8Array(Math.min(bytesMax, Math.max(size + chunk.length, declared, held.length * 2)));
     room.set(held.subarray(0, size));
   }
   room.set(chunk, size);

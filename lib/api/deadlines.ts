@@ -4,24 +4,34 @@
  * What counts is progress, not time: the store may take minutes to stream to a client that keeps reading, and a client that has stopped
  * reading is cut. A socket carries one request at a time, so there is one record a socket.
  */
-import type { Server, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import type { ServerResponse } from "node:http";
+import type { Server, Socket } from "node:net";
 import { Server as TlsServer } from "node:tls";
 
 interface Watched {
   outgoing: ServerResponse | undefined;
-  bytesWritten: number;
-  /** Looks since the socket was last seen to move. */
+  bytesTaken: number;
+  /** Looks since the socket was last seen to move, or to have a request. */
   looks: number;
 }
 
 export interface Deadlines {
   /** A request has come. */
   watch(outgoing: ServerResponse): void;
+  /** The response under way on this socket. */
+  answering(socket: Socket): ServerResponse | undefined;
+  /** Open sockets. */
+  readonly connections: number;
   stop(): void;
 }
 
 const LOOK_EVERY_MS = 1_000;
+
+/** A client that has taken nothing of its answer for so long has stopped reading, or has a line on which the rest would not arrive either. */
+const STALLED_MS = 8_000;
+
+/** Looks in a row at which a connection has no request, after which it makes room for others when there is a crowd. */
+const IDLE_LOOKS_MAX = 2;
 
 const LATE = '{"error":"the request took too long; what it wrote, if anything, may be stored"}';
 const LATE_ANSWER = [
@@ -33,19 +43,25 @@ const LATE_ANSWER = [
   LATE,
 ].join("\r\n");
 
-export function createDeadlines(server: Server, limitMs: number): Deadlines {
+/** From `crowdFrom` sockets on, those that do nothing are closed. */
+export function createDeadlines(server: Server, limitMs: number, crowdFrom = Infinity): Deadlines {
   const sockets = new Map<Socket, Watched>();
+  const stalledMs = Math.min(limitMs, STALLED_MS);
   server.on(server instanceof TlsServer ? "secureConnection" : "connection", (socket: Socket) => {
-    sockets.set(socket, { outgoing: undefined, bytesWritten: 0, looks: 0 });
+    sockets.set(socket, { outgoing: undefined, bytesTaken: 0, looks: 0 });
     socket.once("close", () => sockets.delete(socket));
   });
 
   const look = (): void => {
     for (const [socket, watched] of sockets) {
-      if (watched.outgoing === undefined) continue;
-      if (watched.outgoing.writableFinished) watched.outgoing = undefined;
-      else if (socket.bytesWritten !== watched.bytesWritten) Object.assign(watched, { bytesWritten: socket.bytesWritten, looks: 0 });
-      else if (++watched.looks * LOOK_EVERY_MS > limitMs) cut(socket, watched.outgoing);
+      if (watched.outgoing === undefined) {
+        if (++watched.looks > IDLE_LOOKS_MAX && sockets.size >= crowdFrom) socket.destroy();
+        continue;
+      }
+      const bytesTaken = bytesTakenOf(socket);
+      if (watched.outgoing.writableFinished) Object.assign(watched, { outgoing: undefined, looks: 0 });
+      else if (bytesTaken !== watched.bytesTaken) Object.assign(watched, { bytesTaken, looks: 0 });
+      else if (++watched.looks * LOOK_EVERY_MS > (watched.outgoing.headersSent ? stalledMs : limitMs)) cut(socket, watched.outgoing);
     }
   };
   const timer = setInterval(look, LOOK_EVERY_MS);
@@ -56,8 +72,26 @@ export function createDeadlines(server: Server, limitMs: number): Deadlines {
       watched.outgoing = outgoing;
       watched.looks = 0;
     },
+    answering: (socket) => sockets.get(socket)?.outgoing,
+    get connections() {
+      return sockets.size;
+    },
     stop: () => clearInterval(timer),
   };
+}
+
+interface Handle {
+  /** Bytes that the system has not taken yet. */
+  readonly writeQueueSize?: number;
+}
+
+/**
+ * A large answer is one write, and `bytesWritten` counts it when it is begun. How much of it is still to go only the handle knows, which
+ * Node's own timeouts look at in the same way.
+ */
+function bytesTakenOf(socket: Socket): number {
+  const { _handle: handle } = socket as Socket & { readonly _handle?: Handle | null };
+  return socket.bytesWritten - (handle?.writeQueueSize ?? 0);
 }
 
 /** Past the response object: its handler may still come back to it, and must find it untouched. */

@@ -12,15 +12,20 @@
  * Requests that come between are kept until there is an app.
  */
 import { constants } from "node:crypto";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, IncomingMessage } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { TLS_VERSION_MIN, type TlsTexts } from "../auth/tls-files.ts";
 import { assert, ConcordError } from "../core/errors.ts";
-import { refusal } from "./answer.ts";
+import { refusal, RETRY } from "./answer.ts";
+import { answerBroken, HEADERS_BYTES_MAX } from "./broken.ts";
 import type { Answering } from "./browsers.ts";
+import { createCrowd } from "./crowd.ts";
 import { createDeadlines } from "./deadlines.ts";
+import { answerEarly } from "./health.ts";
+import { Meter, MeteredResponse } from "./meter.ts";
+import { createSlices } from "./slices.ts";
 
 export interface HttpServerOptions {
   readonly hostname: string;
@@ -28,9 +33,15 @@ export interface HttpServerOptions {
   readonly port: number;
   /** Undefined speaks plain HTTP. */
   readonly tls?: TlsTexts | undefined;
+  /** For tests: connections that are served, and that are taken. */
+  readonly servedMax?: number;
+  readonly connectionsMax?: number;
 }
 
 export interface HttpServer {
+  readonly meter: Meter;
+  /** Open connections. */
+  readonly connections: number;
   readonly port: number;
   /** The base URL at which this machine reaches it. */
   readonly url: string;
@@ -49,17 +60,28 @@ const HEADERS_TIMEOUT_MS = 5_000;
 /** The largest body at 1 MB/s. */
 const REQUEST_TIMEOUT_MS = 10_000;
 /** A write may wait five seconds for copies, and a client as long for the first round with the peers. */
-const HANDLER_TIMEOUT_MS = 15_000;
-/** Longer than peers keep idle connections (transport/http.ts), so that it is them who close. */
-const KEEP_ALIVE_MS = 30_000;
-/** Under the usual limit of 1,024 open files, with room for the peers and the storage. */
-const CONNECTIONS_MAX = 900;
+const HANDLER_TIMEOUT_MS = 10_500;
+/**
+ * Longer than peers keep idle connections (transport/http.ts), so that it is them who close, and than the usual pause between their
+ * pings; short enough for every connection that does nothing to be gone in a quarter of a minute.
+ */
+const KEEP_ALIVE_MS = 12_500;
+/** Each with a request under way: as many durable writes take about a tenth of a second. */
+const SERVED_MAX = 900;
+/**
+ * Those beyond are there for as long as it takes to turn them away (crowd.ts). A socket takes some 20 KB, and Node raises the limit of open
+ * files to what the system allows, which is far more.
+ */
+const CONNECTIONS_MAX = 2_000;
 /** A handshake is one round trip; whoever takes longer holds a socket without having said a word. */
 const HANDSHAKE_TIMEOUT_MS = 5_000;
 /** Requests kept before there is an app: it takes a second at most. */
 const EARLY_MAX = 1_000;
 
 const LIMITS = {
+  IncomingMessage,
+  ServerResponse: MeteredResponse,
+  maxHeaderSize: HEADERS_BYTES_MAX,
   headersTimeout: HEADERS_TIMEOUT_MS,
   requestTimeout: REQUEST_TIMEOUT_MS,
   connectionsCheckingInterval: 1_000,
@@ -73,32 +95,51 @@ function secureContextOf({ cert, key, ca }: TlsTexts) {
   return { cert, key, ca, minVersion: TLS_VERSION_MIN, secureOptions: constants.SSL_OP_NO_TICKET } as const;
 }
 
-type Listener = (incoming: IncomingMessage, outgoing: ServerResponse) => unknown;
+type Listener = (incoming: IncomingMessage, outgoing: MeteredResponse) => unknown;
 
 /** Rejects with `invalid` when the port or the interface cannot be had. */
-export async function listenHttp({ hostname, port, tls }: HttpServerOptions): Promise<HttpServer> {
-  const early: (readonly [IncomingMessage, ServerResponse])[] = [];
+export async function listenHttp(options: HttpServerOptions): Promise<HttpServer> {
+  const { hostname, port, tls, servedMax = SERVED_MAX, connectionsMax = CONNECTIONS_MAX } = options;
+  const meter = new Meter();
+  const early: (readonly [IncomingMessage, MeteredResponse])[] = [];
   let listener: Listener = (incoming, outgoing) => {
+    if (answerEarly(incoming, outgoing)) return;
     if (early.length < EARLY_MAX) early.push([incoming, outgoing]);
-    else outgoing.writeHead(503, { "retry-after": "1" }).end();
+    else outgoing.writeHead(503, { "content-type": "application/json", ...RETRY }).end('{"error":"the data is being opened; try again"}');
   };
   const server = tls === undefined ? createServer(LIMITS) : createTlsServer({ ...LIMITS, ...TLS_LIMITS, ...secureContextOf(tls) });
-  server.maxConnections = CONNECTIONS_MAX;
-  const deadlines = createDeadlines(server, HANDLER_TIMEOUT_MS);
-  server.on("request", (incoming: IncomingMessage, outgoing: ServerResponse) => {
+  server.maxConnections = connectionsMax;
+  const deadlines = createDeadlines(server, HANDLER_TIMEOUT_MS, servedMax);
+  const crowd = createCrowd(server, () => deadlines.connections, servedMax);
+  const slices = createSlices<readonly [IncomingMessage, MeteredResponse]>(([incoming, outgoing]) => void listener(incoming, outgoing));
+  server.on("request", (incoming: IncomingMessage, outgoing: MeteredResponse) => {
     deadlines.watch(outgoing);
-    void listener(incoming, outgoing);
+    meter.watch(outgoing);
+    if (crowd.turnsAway(incoming, outgoing)) return;
+    if (crowd.isUrgent(incoming)) void listener(incoming, outgoing);
+    else slices.take([incoming, outgoing]);
+  });
+  server.on("connection", () => slices.hurry());
+  server.on("drop", () => void meter.droppedConnections++);
+  server.on("clientError", (error: Error, socket: Socket) => {
+    const status = answerBroken(error, socket, deadlines.answering(socket));
+    if (status !== undefined) meter.count(undefined, status, 0);
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       deadlines.stop();
       reject(listenError(error, hostname, port));
     });
-    server.listen(port, hostname, resolve);
+    // As many may wait to be taken: whoever finds that queue full tries again after a second.
+    server.listen(port, hostname, connectionsMax, resolve);
   });
 
   const taken = (server.address() as AddressInfo).port;
   return {
+    meter,
+    get connections() {
+      return deadlines.connections;
+    },
     port: taken,
     url: `${tls === undefined ? "http" : "https"}://${reachable(hostname)}:${taken}`,
     serve(app) {

@@ -9,8 +9,8 @@ import { ConcordError } from "../core/errors.ts";
 import { membersOf } from "../core/json-parts.ts";
 import { validateJson } from "../core/json.ts";
 import type { Kv } from "../core/kv.ts";
-import { json, refusalOf, valueField } from "./answer.ts";
-import { checkKey, type Bodies, type Handler } from "./request.ts";
+import { json, Refusal, refusalOf, valueField, type Unread } from "./answer.ts";
+import { checkKey, queryOf, type Bodies, type Handler } from "./request.ts";
 import { parseTarget } from "./url.ts";
 
 export interface KeyRoutes {
@@ -20,10 +20,11 @@ export interface KeyRoutes {
   readonly health: Handler;
 }
 
-export function createKeyRoutes(kv: Kv, bodies: Bodies): KeyRoutes {
+export function createKeyRoutes(kv: Kv, bodies: Bodies, unread: Unread): KeyRoutes {
   return {
     create: ({ env: { incoming } }) =>
       answered(async () => {
+        queryOf(incoming);
         const pair = pairIn(await bodies.text(incoming));
         if (pair === undefined) return message(400, 'the body must be an object with exactly one key, such as {"key1":"value1"}');
         const [key, valueText] = pair;
@@ -37,11 +38,13 @@ export function createKeyRoutes(kv: Kv, bodies: Bodies): KeyRoutes {
         return json(`{${JSON.stringify(key)}:${valueText}}`);
       }),
 
-    read: ({ env: { incoming } }) =>
+    read: ({ env: { incoming, outgoing } }) =>
       answered(() => {
         const key = keyIn(incoming.url);
         const value = kv.get(key);
-        return value === undefined ? missing(key) : json(`{${JSON.stringify(key)}${valueField(value).slice('"value"'.length)}}`);
+        if (value === undefined) return missing(key);
+        unread.add(value.value.length, outgoing);
+        return json(`{${JSON.stringify(key)}${valueField(value).slice('"value"'.length)}}`);
       }),
 
     remove: ({ env: { incoming } }) =>
@@ -86,10 +89,10 @@ function pairIn(text: string): readonly [key: string, valueText: string] | undef
   return pairs.length === 1 ? pairs[0] : undefined;
 }
 
-/** Throws `invalid`. A key may hold slashes, escaped or not. */
+/** Throws Refusal. A key may hold slashes, escaped or not. */
 function keyIn(url = "/"): string {
   const target = parseTarget(url);
-  if (!target.ok) throw new ConcordError("invalid", target.problem);
+  if (!target.ok) throw new Refusal(target.status, target.problem);
   // The first segment is "key".
   const key = target.segments.slice(1).join("/");
   checkKey(key, 414);

@@ -9,11 +9,15 @@ import { IncomingMessage, type ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import { Hono } from "hono";
 import { isLoopback } from "../auth/loopback.ts";
-import { refusal } from "./answer.ts";
+import { refusal, RETRY } from "./answer.ts";
 import type { Answering } from "./browsers.ts";
+import { Meter } from "./meter.ts";
 import type { Bindings } from "./request.ts";
 
 export interface Mounted {
+  readonly meter: Meter;
+  /** Those of the program's server are not this node's to count. */
+  readonly connections: number;
   /** To be mounted in the program's own app: `app.route("/kv", node.app)`. */
   readonly app: Hono<{ Bindings: Partial<Bindings> }>;
   /** For the program itself: nobody asks where the request came from. Whoever passes on requests of others answers for them. */
@@ -37,15 +41,20 @@ export function createMounted({ path, ownMachineOnly }: MountedOptions): Mounted
   let underWay = 0;
   let onIdle: () => void = () => undefined;
 
-  const answer = async (request: Request, source: IncomingMessage, outgoing: ServerResponse): Promise<Response> => {
-    if (inner === undefined || isClosed) return refusal(503, "this node is stopping; ask another one", { "retry-after": "1" });
+  const meter = new Meter();
+
+  const answer = async (request: Request, source: IncomingMessage, outgoing: Bindings["outgoing"]): Promise<Response> => {
+    if (inner === undefined || isClosed) return refusal(503, "this node is stopping; ask another one", RETRY);
     if (ownMachineOnly && !isLoopback((source.socket.remoteAddress ?? "").replace(/^::ffff:/, ""))) return refusal(403, ELSEWHERE);
     const target = withoutPath(source.url ?? "/", path);
     if (target === undefined) return refusal(404, `this node answers under ${path}`);
     const bindings = { incoming: source.url === target ? source : retargeted(source, target), outgoing };
+    const startedMs = performance.now();
     underWay++;
     try {
-      return await inner.fetch(request, bindings);
+      const response = await inner.fetch(request, bindings);
+      meter.count(outgoing.route, response.status, (performance.now() - startedMs) / 1000);
+      return response;
     } finally {
       underWay--;
       if (underWay === 0) onIdle();
@@ -57,8 +66,10 @@ export function createMounted({ path, ownMachineOnly }: MountedOptions): Mounted
     incoming === undefined || outgoing === undefined ? refusal(500, NO_BINDINGS) : answer(req.raw, incoming, outgoing),
   );
   return {
+    meter,
+    connections: 0,
     app,
-    fetch: (request) => answer(request, incomingOf(request), NOWHERE),
+    fetch: (request) => answer(request, incomingOf(request), nowhere()),
     serve: (given) => void (inner = given),
     async close(deadlineMs) {
       isClosed = true;
@@ -118,5 +129,8 @@ async function feed(incoming: IncomingMessage, body: Request["body"]): Promise<v
 const NO_BINDINGS = "the program's server must be one of @hono/node-server: the node needs the request as it came";
 const ELSEWHERE = "without a cluster key this node answers its own machine only: give createNode a clusterKeyFile, or say insecure";
 
-/** Where what is said past the Response goes when there is no socket. */
-const NOWHERE = { removeHeader: () => undefined } as unknown as ServerResponse;
+/** Where what is said past the Response goes when there is no socket: nobody waits for it to be read. */
+function nowhere(): Bindings["outgoing"] {
+  const socketless = { removeHeader: () => undefined, once: (_event: string, listener: () => void) => listener() };
+  return socketless as unknown as ServerResponse;
+}

@@ -7,14 +7,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context } from "hono";
 import { KEY_BYTES_MAX } from "../core/codec.ts";
-import { CLOSE, Refusal } from "./answer.ts";
-import { readBody, readBodyBytes, type BodyRefusal } from "./body.ts";
-import { parseTarget } from "./url.ts";
+import { CLOSE, Refusal, RETRY } from "./answer.ts";
+import { readBody, readBodyBytes, type BodyLimits, type BodyRefusal } from "./body.ts";
+import type { Routed } from "./meter.ts";
+import { parseTarget, withoutHost } from "./url.ts";
 
 /** What the server hands to the app beside the request. */
 export interface Bindings {
   readonly incoming: IncomingMessage;
-  readonly outgoing: ServerResponse;
+  readonly outgoing: ServerResponse & Routed;
 }
 export interface Env {
   Bindings: Bindings;
@@ -23,10 +24,14 @@ export type Call = Context<Env>;
 export type Handler = (call: Call) => Response | Promise<Response>;
 
 export interface Bodies {
+  /** Bytes that a value may have which is written here. */
+  readonly valueBytesMax: number;
   /** Throws Refusal. */
   text(incoming: IncomingMessage): Promise<string>;
   /** Throws Refusal. */
   bytes(incoming: IncomingMessage, bytesMax: number): Promise<Uint8Array>;
+  /** Throws Refusal. */
+  frame(incoming: IncomingMessage, bytesMax: number): Promise<Uint8Array>;
 }
 
 /** The largest value (8 MiB) escaped a little, or some ten thousand usual pairs. */
@@ -38,56 +43,78 @@ const BODY_TIME_MS = 10_000;
 /** Bodies that are being read, all together. */
 const BUDGET_BYTES = 256 * 1024 * 1024;
 
+/** Frames that are being read, all together: one of the largest, and many of the usual size. */
+const FRAMES_BUDGET_BYTES = 24 * 1024 * 1024;
+
 /** Smaller bodies are bounded well enough by the number of connections. */
 const SMALL_BYTES = 64 * 1024;
 
-export function createBodies(): Bodies {
-  let reserved = 0;
-
-  /** Bytes to set aside; 0 for a small body. */
-  const reserve = ({ headers }: IncomingMessage, bytesMax: number): number => {
-    const declared = headers["content-length"];
-    const bytes =
-      declared === undefined && headers["transfer-encoding"] !== undefined ? bytesMax : Math.min(Number(declared ?? 0), bytesMax);
-    if (bytes <= SMALL_BYTES) return 0;
-    if (reserved + bytes > BUDGET_BYTES)
-      throw new Refusal(503, "too many large requests at once; try again", { ...CLOSE, "retry-after": "1" });
-    reserved += bytes;
-    return bytes;
-  };
-
+export function createBodies(valueBytesMax: number): Bodies {
+  const texts = new Budget(BUDGET_BYTES);
+  const frames = new Budget(FRAMES_BUDGET_BYTES);
+  const bytesOf = async (incoming: IncomingMessage, limits: BodyLimits): Promise<Uint8Array> =>
+    okOf(await readBodyBytes(incoming, limits)).bytes;
   return {
-    async text(incoming) {
-      const bytes = reserve(incoming, BODY_BYTES_MAX);
-      try {
-        const read = await readBody(incoming, { bytesMax: BODY_BYTES_MAX, timeMs: BODY_TIME_MS });
-        if (!read.ok) throw refusalOfBody(read);
-        return read.text;
-      } finally {
-        reserved -= bytes;
-      }
-    },
-    async bytes(incoming, bytesMax) {
-      const bytes = reserve(incoming, bytesMax);
-      try {
-        const read = await readBodyBytes(incoming, { bytesMax, timeMs: BODY_TIME_MS });
-        if (!read.ok) throw refusalOfBody(read);
-        return read.bytes;
-      } finally {
-        reserved -= bytes;
-      }
-    },
+    valueBytesMax,
+    text: (incoming) => texts.spend(incoming, BODY_BYTES_MAX, async (limits) => okOf(await readBody(incoming, limits)).text),
+    bytes: (incoming, bytesMax) => texts.spend(incoming, bytesMax, (limits) => bytesOf(incoming, limits)),
+    frame: (incoming, bytesMax) => frames.spend(incoming, bytesMax, (limits) => bytesOf(incoming, limits)),
   };
 }
 
-function refusalOfBody({ status, problem, close }: BodyRefusal): Refusal {
-  return new Refusal(status, problem, close ? CLOSE : {});
+/** Bytes of large bodies that are being read side by side. */
+class Budget {
+  readonly #bytesMax: number;
+  #reserved = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Throws Refusal. */
+  async spend<T>(incoming: IncomingMessage, bytesMax: number, read: (limits: BodyLimits) => Promise<T>): Promise<T> {
+    const bytes = largeBytesOf(incoming, bytesMax);
+    if (bytes > 0 && this.#reserved + bytes > this.#bytesMax) {
+      throw new Refusal(503, "too many large requests at once; try again", { ...CLOSE, ...RETRY });
+    }
+    this.#reserved += bytes;
+    try {
+      return await read({ bytesMax, timeMs: BODY_TIME_MS });
+    } finally {
+      this.#reserved -= bytes;
+    }
+  }
 }
 
-/** The path as it stood on the wire. Nothing is decoded or normalised: `/store/../ping` is no path of ours. */
+/** Bytes to set aside; 0 for a small body. */
+function largeBytesOf({ headers }: IncomingMessage, bytesMax: number): number {
+  const declared = headers["content-length"];
+  const isOpen = declared === undefined && headers["transfer-encoding"] !== undefined;
+  const bytes = isOpen ? bytesMax : Math.min(Number(declared ?? 0), bytesMax);
+  return bytes <= SMALL_BYTES ? 0 : bytes;
+}
+
+function okOf<T extends { readonly ok: true }>(read: T | BodyRefusal): T {
+  if (read.ok) return read;
+  throw new Refusal(read.status, read.problem, read.close ? CLOSE : {});
+}
+
+/**
+ * The path as it stood on the wire. Nothing is decoded or normalised: `/store/../ping` is no path of ours. Of the absolute form, which a
+ * client of a proxy sends, the part after the host.
+ */
 export function pathOf({ url = "/" }: IncomingMessage): string {
-  const query = url.indexOf("?");
-  return query < 0 ? url : url.slice(0, query);
+  const target = withoutHost(url);
+  const query = target.indexOf("?");
+  return query < 0 ? target : target.slice(0, query);
+}
+
+/** A route that reads no query: what comes is ignored, but what is no URL is refused there as everywhere. */
+export function withoutQuery(handler: Handler): Handler {
+  return (call) => {
+    queryOf(call.env.incoming);
+    return handler(call);
+  };
 }
 
 const NO_QUERY: ReadonlyMap<string, string> = new Map();
@@ -98,6 +125,13 @@ export function queryOf({ url = "/" }: IncomingMessage): ReadonlyMap<string, str
   const target = parseTarget(url);
   if (!target.ok) throw new Refusal(target.status, target.problem);
   return target.query;
+}
+
+/** Throws Refusal. The text of a value, as it will be stored. */
+export function checkValue(text: string, bytesMax: number): void {
+  if (text.length * 3 <= bytesMax) return;
+  const bytes = Buffer.byteLength(text);
+  if (bytes > bytesMax) throw new Refusal(413, `"value" has ${bytes} bytes; ${bytesMax} are the most here`);
 }
 
 /** Throws Refusal: `status` is 414 for a key that came in the URL. */

@@ -4,12 +4,12 @@
  * A key in the query is answered without a wait, since reads are synchronous; a GET with a body has to be read first. Arrays are written
  * in pieces, so that a hundred thousand pairs do not hold up everybody else for the second that they take.
  */
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { ConcordError } from "../core/errors.ts";
 import { parsePair, parsePairs, type JsonRefusal, type Pair } from "../core/json.ts";
 import type { Kv, KvListing, KvOperation, KvReceipt, KvWriteOptions } from "../core/kv.ts";
-import { json, Refusal, valueAnswer, valueField } from "./answer.ts";
-import { checkKey, queryOf, type Bodies, type Handler } from "./request.ts";
+import { json, Refusal, valueAnswer, valueField, type Unread } from "./answer.ts";
+import { checkKey, checkValue, queryOf, type Bodies, type Handler } from "./request.ts";
 
 export interface StoreRoutes {
   readonly readKey: Handler;
@@ -33,10 +33,12 @@ const PLAIN_KEY = /^\/store\/key\?key=([\w.~-]{1,4096})$/;
 
 const NOT_FOUND = '{"error":"Key not found"}';
 
-export function createStoreRoutes(kv: Kv, bodies: Bodies): StoreRoutes {
-  const answerKey = (key: string): Response => {
+export function createStoreRoutes(kv: Kv, bodies: Bodies, unread: Unread): StoreRoutes {
+  const answerKey = (key: string, outgoing: ServerResponse): Response => {
     const value = kv.get(key);
-    return value === undefined ? json(NOT_FOUND, 404) : valueAnswer(value);
+    if (value === undefined) return json(NOT_FOUND, 404);
+    unread.add(value.value.length, outgoing);
+    return valueAnswer(value);
   };
 
   const remove = async (key: string, query: ReadonlyMap<string, string>): Promise<Response> => {
@@ -47,11 +49,11 @@ export function createStoreRoutes(kv: Kv, bodies: Bodies): StoreRoutes {
   };
 
   return {
-    readKey({ env: { incoming } }) {
+    readKey({ env: { incoming, outgoing } }) {
       const inQuery = PLAIN_KEY.exec(incoming.url ?? "")?.[1] ?? queryOf(incoming).get("key");
-      if (inQuery === undefined) return keyInBody(bodies, incoming).then(answerKey);
+      if (inQuery === undefined) return keyInBody(bodies, incoming).then((key) => answerKey(key, outgoing));
       checkKey(inQuery, 414);
-      return answerKey(inQuery);
+      return answerKey(inQuery, outgoing);
     },
 
     async write({ env: { incoming } }) {
@@ -85,7 +87,10 @@ export async function readPairs(
   const text = await bodies.text(incoming);
   const parsed = parsePairs(text);
   if (!parsed.ok) throw badJson(parsed);
-  for (const { key } of parsed.pairs) checkKey(key);
+  for (const { key, valueText } of parsed.pairs) {
+    checkKey(key);
+    checkValue(valueText, bodies.valueBytesMax);
+  }
   return { pairs: parsed.pairs, isArray: text.trimStart().startsWith("[") };
 }
 

@@ -28,9 +28,7 @@ export function parseTarget(target: string): Target | TargetRefusal {
   if (target.length > targetBytesMax) return { ok: false, status: 414, problem: `the URL is longer than ${targetBytesMax} bytes` };
   const unescaped = /[\u0000-\u0020\u007f-\uffff#]/.exec(target);
   if (unescaped !== null) return refuse(`the URL holds ${JSON.stringify(unescaped[0])}, which must be a percent escape`);
-  // A client of a proxy sends the absolute form, which every server has to take. Its host adds nothing here.
-  const relative = target.replace(/^https?:\/\/[^/?]+\/?/i, "/");
-  const [path, queryText] = cutAt(relative, "?");
+  const [path, queryText] = cutAt(withoutHost(target), "?");
   if (!path.startsWith("/")) return refuse('the URL must start with "/"');
   const segments: string[] = [];
   for (const raw of path === "/" ? [] : path.slice(1).split("/")) {
@@ -40,6 +38,11 @@ export function parseTarget(target: string): Target | TargetRefusal {
   }
   const query = parseQuery(queryText);
   return query instanceof Map ? { ok: true, segments, query } : query;
+}
+
+/** A client of a proxy sends the absolute form, which every server has to take. Its host adds nothing here. */
+export function withoutHost(target: string): string {
+  return target.startsWith("/") ? target : target.replace(/^https?:\/\/[^/?]+\/?/i, "/");
 }
 
 /** As forms and URLSearchParams write it: `+` is a space here, though not in the path. */

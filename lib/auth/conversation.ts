@@ -12,6 +12,8 @@ import type { Challenge } from "./verifier.ts";
 
 export interface SealedAnswer {
   readonly status: number;
+  /** It asks to be asked again later. */
+  readonly isBusy?: boolean;
   readonly body: Uint8Array;
   /** Its Authentication-Info header. */
   readonly seal: string;

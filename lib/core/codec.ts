@@ -9,7 +9,7 @@
 import { ByteReader, ByteWriter, malformed } from "./bytes.ts";
 import { Context } from "./context.ts";
 import { compareDots, type Dot } from "./dot.ts";
-import type { Sibling, Siblings } from "./entry.ts";
+import { NO_SIBLINGS, type Sibling, type Siblings } from "./entry.ts";
 
 export { ByteReader, ByteWriter, malformed };
 
@@ -36,10 +36,11 @@ export function writeContext(writer: ByteWriter, context: Context): void {
   }
 }
 
-export function readContext(reader: ByteReader): Context {
+/** `exceptionsMax`: where nobody sends more. */
+export function readContext(reader: ByteReader, exceptionsMax = RANGES_MAX): Context {
   const context = new Context();
   const incarnations = reader.varint(INCARNATIONS_MAX);
-  for (let i = 0; i < incarnations; i++) readRanges(reader, reader.fixedChars(8), context);
+  for (let i = 0; i < incarnations; i++) readRanges(reader, reader.fixedChars(8), context, exceptionsMax);
   return context;
 }
 
@@ -54,18 +55,24 @@ export function writeRanges(writer: ByteWriter, ranges: readonly number[]): void
   }
 }
 
-export function readRanges(reader: ByteReader, incarnation: string, into: Context): void {
+export function readRanges(reader: ByteReader, incarnation: string, into: Context, exceptionsMax = RANGES_MAX): void {
   const count = reader.varint(RANGES_MAX);
   if (count === 0 || into.highest(incarnation) > 0) throw malformed("an incarnation without dots, or named twice");
   if (into.incarnationCount + into.exceptionCount + count > RANGES_MAX) throw malformed(`a context of over ${RANGES_MAX} ranges`);
+  if (into.exceptionCount + count - 1 > exceptionsMax) throw malformed(`a context of over ${exceptionsMax} exceptions`);
+  // Two bytes for each at least; of its final size at once, because an array that grows takes three times as much on the way.
+  if (2 * count > reader.left) throw malformed(`${count} ranges in ${reader.left} bytes`);
+  const ranges = new Array<number>(2 * count);
   let last = -1;
   for (let i = 0; i < count; i++) {
     const from = last + 2 + reader.varint(0xffff_ffff);
     const to = from + reader.varint(0xffff_ffff);
     if (to > 0xffff_ffff) throw malformed("a counter of over 32 bits");
-    into.addRange(incarnation, from, to);
+    ranges[2 * i] = from;
+    ranges[2 * i + 1] = to;
     last = to;
   }
+  into.adopt(incarnation, ranges);
 }
 
 export function writeDot(writer: ByteWriter, dot: Dot): void {
@@ -79,6 +86,9 @@ export function readDot(reader: ByteReader): Dot {
   if (counter === 0) throw malformed("a dot whose counter is 0");
   return { incarnation, counter };
 }
+
+/** What travels for a key that holds nothing. */
+export const NO_RECORD = new Uint8Array(0);
 
 /** A record: what one key holds. At least one sibling. */
 export function encodeSiblings(siblings: Siblings): Buffer {
@@ -109,6 +119,11 @@ export function decodeSiblings(record: Uint8Array): Siblings {
   }
   reader.end();
   return siblings;
+}
+
+/** The same of what may be no record at all. */
+export function siblingsIn(record: Uint8Array | undefined): Siblings {
+  return record === undefined || record.length === 0 ? NO_SIBLINGS : decodeSiblings(record);
 }
 
 function readSibling(reader: ByteReader): Sibling {

@@ -2,6 +2,7 @@
 import { ByteReader, ByteWriter, readRanges, writeRanges } from "./codec.ts";
 import { Context } from "./context.ts";
 import { shortHash, type DigestKey } from "./digest.ts";
+import type { Incarnation } from "./dot.ts";
 import { after, CONTEXT } from "./layout.ts";
 import type { StorageReader } from "./ports.ts";
 
@@ -16,6 +17,15 @@ export function hashOfContext(digestKey: DigestKey, context: Context): string {
     writeRanges(writer, context.rangesOf(incarnation));
   }
   return shortHash(digestKey, writer.view());
+}
+
+/** The record of one incarnation; undefined when none of its dots has been seen. */
+export function contextRecord(context: Context, incarnation: Incarnation): Uint8Array | undefined {
+  const ranges = context.rangesOf(incarnation);
+  if (ranges.length === 0) return undefined;
+  const writer = new ByteWriter();
+  writeRanges(writer, ranges);
+  return writer.view();
 }
 
 /** Throws `malformed` or `damaged`. */

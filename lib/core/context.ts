@@ -99,6 +99,11 @@ export class Context {
     return true;
   }
 
+  /** Takes over the ranges of an incarnation that is not here yet: flat pairs, sorted, disjoint and not adjacent. */
+  adopt(incarnation: Incarnation, ranges: Ranges): void {
+    this.#replace(incarnation, ranges);
+  }
+
   /** Makes this the union of both. */
   join(other: Context): void {
     for (const [incarnation, theirs] of other.#ranges) {
@@ -136,7 +141,11 @@ export class Context {
   }
 
   covers(other: Context): boolean {
-    return other.minus(this).isEmpty;
+    for (const [incarnation, theirs] of other.#ranges) {
+      const mine = this.#ranges.get(incarnation);
+      if (mine === undefined || !includes(mine, theirs)) return false;
+    }
+    return true;
   }
 
   overlaps(other: Context): boolean {
@@ -222,6 +231,16 @@ function firstRangeEndingAtOrAfter(ranges: readonly number[], counter: number): 
     else high = middle;
   }
   return 2 * low;
+}
+
+/** Whether each range of `b` lies in one of `a`. */
+function includes(a: readonly number[], b: readonly number[]): boolean {
+  let i = 0;
+  for (let j = 0; j < b.length; j += 2) {
+    while (i < a.length && a[i + 1]! < b[j + 1]!) i += 2;
+    if (i >= a.length || a[i]! > b[j]!) return false;
+  }
+  return true;
 }
 
 function union(a: readonly number[], b: readonly number[]): Ranges {

@@ -104,7 +104,7 @@ function keepUnlessSeen(sibling: Sibling, otherContext: Context, into: Sibling[]
   if (!otherContext.has(sibling.dot)) into.push(sibling);
 }
 
-/** One dot names one write, so both are equal; should a broken peer say otherwise, all choose alike and stay equal. */
+/** One dot names one write, so both are equal. The store refuses what says otherwise (claims.ts); here a law is kept, and all choose alike. */
 function sameEverywhere(mine: Sibling, theirs: Sibling): Sibling {
   return theirs.digest > mine.digest ? theirs : mine;
 }

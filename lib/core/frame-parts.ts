@@ -1,16 +1,19 @@
 /** The pieces that frames of several kinds are made of: flags, dots, summaries, entries. */
 import type { ByteReader, ByteWriter } from "./codec.ts";
-import { KEY_BYTES_MAX, malformed, RANGES_MAX, readDot, writeDot } from "./codec.ts";
+import { INCARNATIONS_MAX, KEY_BYTES_MAX, malformed, readDot, writeDot } from "./codec.ts";
 import { Context } from "./context.ts";
 import type { Dot } from "./dot.ts";
 import type { EntryKey } from "./layout.ts";
 import type { Summary, WireEntry } from "./message.ts";
 
-/** Entries of one frame. Each takes three bytes at least, so the frame's size is the limit that bites. */
-const ENTRIES_MAX = 1 << 20;
+/** Entries of one frame: several times what a page or a batch of the smallest holds. Decoded, each takes some 300 bytes whatever it took on the wire. */
+const ENTRIES_MAX = 1 << 15;
 
 /** Gone dots of one entry: a deletion names what it removed. */
 const GONE_MAX = 1 << 16;
+
+/** The same of all entries of a frame. */
+const GONE_TOGETHER_MAX = 1 << 17;
 
 export function writeSummary(writer: ByteWriter, summary: Summary): void {
   writer.fixedChars(summary.root);
@@ -61,15 +64,20 @@ function varintBytes(value: number): number {
 export function readEntries(reader: ByteReader): WireEntry[] {
   const count = reader.varint(Math.min(ENTRIES_MAX, reader.left));
   const entries: WireEntry[] = [];
-  for (let i = 0; i < count; i++) entries.push(readEntry(reader));
+  let goneLeft = GONE_TOGETHER_MAX;
+  for (let i = 0; i < count; i++) {
+    const entry = readEntry(reader, Math.min(GONE_MAX, goneLeft));
+    goneLeft -= entry.gone.length;
+    entries.push(entry);
+  }
   return entries;
 }
 
-export function readEntry(reader: ByteReader): WireEntry {
+export function readEntry(reader: ByteReader, goneMax = GONE_MAX): WireEntry {
   const head = reader.varint(2 * KEY_BYTES_MAX + 1);
   const key = reader.fixedChars(head >>> 1);
   if (key === "") throw malformed("an empty key");
-  const gone = (head & 1) === 0 ? NO_DOTS : readDots(reader);
+  const gone = (head & 1) === 0 ? NO_DOTS : readDots(reader, goneMax);
   if ((head & 1) === 1 && gone.length === 0) throw malformed("an entry that says that dots are gone, and names none");
   return { key, gone, record: reader.bytes(reader.left) };
 }
@@ -100,18 +108,22 @@ export function writeScattered(writer: ByteWriter, dots: Context): void {
   }
 }
 
-export function readScattered(reader: ByteReader): Context {
+/** Each run may stand for four thousand million dots, so it is the dots that are bounded: by `dotsMax`, all together. */
+export function readScattered(reader: ByteReader, dotsMax: number): Context {
   const dots = new Context();
-  const incarnations = reader.varint(reader.left);
+  let left = dotsMax;
+  const incarnations = reader.varint(Math.min(INCARNATIONS_MAX, reader.left));
   for (let i = 0; i < incarnations; i++) {
     const incarnation = reader.fixedChars(8);
-    const count = reader.varint(Math.min(RANGES_MAX, reader.left));
+    const count = reader.varint(Math.min(left, reader.left));
     if (count === 0 || dots.highest(incarnation) > 0) throw malformed("an incarnation without dots, or named twice");
     for (let last = -1, range = 0; range < count; range++) {
       const gap = reader.varint(2 * 0xffff_ffff);
       const from = last + 2 + Math.floor(gap / 2);
       const more = gap % 2 === 0 ? 0 : reader.varint(0xffff_ffff);
       if (from + more > 0xffff_ffff || (gap % 2 === 1 && more === 0)) throw malformed("a run of dots that is none");
+      left -= more + 1;
+      if (left < 0) throw malformed(`over ${dotsMax} dots where so many are the most`);
       dots.addRange(incarnation, from, from + more);
       last = from + more;
     }
@@ -132,8 +144,8 @@ export function writeDots(writer: ByteWriter, dots: readonly Dot[]): void {
   for (const dot of dots) writeDot(writer, dot);
 }
 
-export function readDots(reader: ByteReader): Dot[] {
-  const count = reader.varint(Math.min(GONE_MAX, reader.left));
+export function readDots(reader: ByteReader, dotsMax = GONE_MAX): Dot[] {
+  const count = reader.varint(Math.min(dotsMax, reader.left));
   const dots: Dot[] = [];
   for (let i = 0; i < count; i++) dots.push(readDot(reader));
   return dots;

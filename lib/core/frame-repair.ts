@@ -3,7 +3,7 @@
  * absent costs one bit of the first byte.
  */
 import type { ByteReader, ByteWriter } from "./codec.ts";
-import { malformed, readContext, writeContext } from "./codec.ts";
+import { malformed, RANGES_MAX, readContext, writeContext } from "./codec.ts";
 import { readEntries, readScattered, readSummary, writeEntries, writeScattered, writeSummary } from "./frame-parts.ts";
 import type { RepairAnswer, RepairRequest, SketchFound } from "./message.ts";
 import { Context } from "./context.ts";
@@ -11,6 +11,9 @@ import type { RelativeContext } from "./relative-context.ts";
 
 /** Cells of a sketch, and so the differences that one can show. */
 export const CELLS_MAX = 65_536;
+
+/** Exceptions in what a page covers: many times what fits into one (repair/answer.ts). */
+const COVERED_EXCEPTIONS_MAX = 1 << 16;
 
 /** Far over what anybody grants: the answerer has its own limit. */
 const ASKED_BYTES_MAX = 16 * 1024 * 1024;
@@ -35,7 +38,7 @@ export function readRepairRequest(reader: ByteReader, exchange: number): RepairR
   const count = reader.varint(Number.MAX_SAFE_INTEGER);
   const cells = (flags & WANTS_CELLS) === 0 ? 0 : reader.varint(CELLS_MAX);
   if ((flags & WANTS_CELLS) !== 0 && cells === 0) throw malformed("a wish for no cells");
-  const wanted = (flags & WANTS_DOTS) === 0 ? undefined : readScattered(reader);
+  const wanted = (flags & WANTS_DOTS) === 0 ? undefined : readScattered(reader, CELLS_MAX);
   const sketch = (flags & HAS_SKETCH) === 0 ? undefined : reader.bytes(reader.left);
   const asked = { kind: "repair-request" as const, exchange, bytesMax, count, cells, seen: readContext(reader) };
   return { ...asked, ...(wanted && { wanted }), ...(sketch && { sketch }) };
@@ -66,17 +69,18 @@ export function readRepairAnswer(reader: ByteReader, exchange: number): RepairAn
   const has = (flag: number): boolean => (flags & flag) !== 0;
   const summary = readSummary(reader);
   const context = readRelative(reader, has(FROM_NOTHING));
-  const covered = has(IS_MORE) ? readContext(reader) : new Context();
+  const covered = has(IS_MORE) ? readContext(reader, COVERED_EXCEPTIONS_MAX) : new Context();
   const found = has(WITH_FOUND) ? readFound(reader) : undefined;
   const sketch = has(WITH_SKETCH) ? reader.bytes(reader.left) : undefined;
   const said = { kind: "repair-answer" as const, exchange, more: has(IS_MORE), namesDeletions: has(NAMES_DELETIONS) };
   return { ...said, summary, context, covered, ...(found && { found }), ...(sketch && { sketch }), entries: readEntries(reader) };
 }
 
+/** Both together have no more gaps than a context may have: else they would be told as one. */
 function readRelative(reader: ByteReader, fromNothing: boolean): RelativeContext {
   const gained = readContext(reader);
   if (fromNothing) return { from: "nothing", gained, lacked: new Context() };
-  return { from: "seen", gained, lacked: readContext(reader) };
+  return { from: "seen", gained, lacked: readContext(reader, RANGES_MAX - gained.exceptionCount) };
 }
 
 const RESULTS = ["undecodable", "decoded", "not-ready"] as const;
@@ -90,7 +94,7 @@ function writeFound(writer: ByteWriter, { result, missing, drops }: SketchFound)
 function readFound(reader: ByteReader): SketchFound {
   const result = RESULTS[reader.uint8()];
   if (result === undefined) throw malformed("a sketch of which nobody knows what became");
-  return { result, missing: readScattered(reader), drops: readScattered(reader) };
+  return { result, missing: readScattered(reader, CELLS_MAX), drops: readScattered(reader, CELLS_MAX) };
 }
 
 function readFlags(reader: ByteReader, known: number): number {

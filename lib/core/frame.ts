@@ -27,6 +27,9 @@ export { entriesBytes } from "./frame-parts.ts";
 /** A frame of this many bytes or more is refused: one repair answer, its context and one largest value fit with room. */
 export const FRAME_BYTES_MAX = 16 * 1024 * 1024;
 
+/** Exceptions in the context of a push, which is a lower bound and needs few (repair/push.ts). */
+const PUSH_EXCEPTIONS_MAX = 4_096;
+
 const ADDRESS_BYTES_MAX = 1024;
 const MAGIC = 0xc0;
 const KINDS = ["ping", "pong", "push", "push-ack", "repair-request", "repair-answer", "read-request", "read-answer"] as const;
@@ -42,6 +45,11 @@ export function encodeFrame(message: Message): Buffer {
   writeBody(writer, message);
   writer.uint32(crc32(writer.view()));
   return writer.view();
+}
+
+/** What a frame says that it is, before anything in it is checked. */
+export function claimedKind(frame: Uint8Array): Message["kind"] | undefined {
+  return KINDS[frame[2] ?? KINDS.length];
 }
 
 /** Entries of the message are views of `frame`. */
@@ -102,7 +110,7 @@ function readBody(reader: ByteReader, kind: Message["kind"], exchange: number): 
     case "pong":
       return readPing(reader, kind, exchange);
     case "push":
-      return { kind, exchange, context: readContext(reader), entries: readEntries(reader) };
+      return { kind, exchange, context: readContext(reader, PUSH_EXCEPTIONS_MAX), entries: readEntries(reader) };
     case "push-ack":
       return { kind, exchange, accepted: readFlag(reader) };
     case "repair-request":

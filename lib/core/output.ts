@@ -4,6 +4,7 @@
 import type { Comparison } from "./comparison.ts";
 import type { Siblings } from "./entry.ts";
 import type { ConcordError } from "./errors.ts";
+import type { FaultReason } from "./fault.ts";
 import type { EntryKey } from "./layout.ts";
 import type { Message } from "./message.ts";
 import type { Dot } from "./dot.ts";
@@ -79,8 +80,8 @@ export type ReplicaEvent =
   | { readonly kind: "compared"; readonly peer: string; readonly comparison: Comparison | string }
   | { readonly kind: "repair-answered"; readonly peer: string; readonly entries: number; readonly bytes: number }
   | { readonly kind: "push-dropped"; readonly peer: string; readonly keys: number }
-  | { readonly kind: "refused"; readonly peer: string; readonly why: string }
-  | { readonly kind: "clock-far-ahead"; readonly peer: string; readonly siblings: number }
+  | { readonly kind: "refused"; readonly peer: string; readonly reason: FaultReason; readonly why: string }
+  | { readonly kind: "clock-far-ahead"; readonly peer: string; readonly siblings: number; readonly isFirst: boolean }
   | { readonly kind: "incarnation-renounced"; readonly peer: string }
   | { readonly kind: "sibling-created"; readonly key: EntryKey }
   | { readonly kind: "swept"; readonly siblings: number }

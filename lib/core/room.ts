@@ -1,8 +1,9 @@
 /** How much one key and one context may hold: what a write or a merge is refused for, before it changes anything. */
-import { RANGES_MAX, SIBLINGS_MAX } from "./codec.ts";
+import { INCARNATIONS_MAX, RANGES_MAX, SIBLINGS_MAX } from "./codec.ts";
 import type { Context } from "./context.ts";
 import type { Siblings } from "./entry.ts";
 import { ConcordError } from "./errors.ts";
+import { PeerFault } from "./fault.ts";
 
 /** Concurrent values of one key that clients may pile up by writing with an old token, before they must look at them. */
 export const SIBLINGS_WRITE_MAX = 100;
@@ -49,4 +50,11 @@ export function checkMergeRoom(merged: Siblings, gone: number, context: Context)
   if (context.incarnationCount + context.exceptionCount + merged.length + gone > RANGES_MAX) {
     throw new ConcordError("overloaded", "too many dots were seen out of order; repair must fill the gaps first");
   }
+}
+
+/** Throws PeerFault when a peer's context would make ours one that no other node can read. */
+export function checkJoinRoom(context: Context, news: Context): void {
+  const ranges = context.incarnationCount + context.exceptionCount + news.incarnationCount + news.exceptionCount;
+  if (context.incarnationCount + news.incarnationCount <= INCARNATIONS_MAX && ranges <= RANGES_MAX) return;
+  throw new PeerFault("context", "its context holds more identities or gaps than can be remembered");
 }

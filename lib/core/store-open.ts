@@ -19,7 +19,8 @@ import { ConcordError } from "./errors.ts";
 import { after, CONTEXT, contextAt, ENTRY, EXPIRY, INDEX, indexAt, META, SEVERAL, severalAt } from "./layout.ts";
 import { decodeMeta, encodeMeta, metaOf, type Meta } from "./meta.ts";
 import type { Storage, StorageChange, StorageKey } from "./ports.ts";
-import { Store, type StoreOptions } from "./store.ts";
+import { Store } from "./store.ts";
+import type { StoreOptions } from "./store-options.ts";
 import { Tally } from "./tally.ts";
 import { compareStamps, STAMP_ZERO, type Stamp } from "./time.ts";
 

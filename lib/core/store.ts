@@ -7,13 +7,15 @@
  * so that a store may be larger than memory.
  */
 import { bytesOfChars } from "./bytes.ts";
-import { ByteWriter, decodeSiblings, encodeSiblings, writeRanges } from "./codec.ts";
+import { encodeSiblings, NO_RECORD, siblingsIn } from "./codec.ts";
 import type { Change, DotListener, LocalWrite, MergeOutcome } from "./change.ts";
 import type { Context } from "./context.ts";
-import { hashOfContext } from "./context-record.ts";
+import { contextRecord, hashOfContext } from "./context-record.ts";
+import { checkEntry } from "./claims.ts";
 import { contentOf, replacedBy, type Landing } from "./local-write.ts";
-import { checkMerge } from "./merge-check.ts";
 import { Policies } from "./policy/names.ts";
+import { RemovalGuard } from "./removal-guard.ts";
+import { checkJoinRoom } from "./room.ts";
 import { sweepAt } from "./expiry.ts";
 import { contentHash, type Digest } from "./digest.ts";
 import { dotOfKey, type Dot, type Incarnation } from "./dot.ts";
@@ -30,8 +32,6 @@ import type { StoreOptions } from "./store-options.ts";
 import { Tally, type Totals } from "./tally.ts";
 import { followStamp, isFarAhead, nextStamp, STAMP_ZERO, type Stamp } from "./time.ts";
 
-export type { StoreOptions } from "./store-options.ts";
-
 export class Store {
   readonly options: StoreOptions;
   readonly policies: Policies;
@@ -45,6 +45,7 @@ export class Store {
   #written: Totals;
   readonly recentDeletions: RecentDeletions;
   readonly recentRemovals = new RecentRemovals(RECENT_REMOVALS_MAX);
+  readonly removals = new RemovalGuard();
   readonly #overlay: Overlay;
   #stamp: Stamp;
   readonly #dots: DotSource;
@@ -112,8 +113,7 @@ export class Store {
   }
 
   read(key: EntryKey): Siblings {
-    const record = this.#overlay.get(entryAt(key));
-    return record === undefined ? NO_SIBLINGS : decodeSiblings(record);
+    return siblingsIn(this.#overlay.get(entryAt(key)));
   }
 
   /** The key's live siblings as they travel. */
@@ -154,32 +154,36 @@ export class Store {
   }
 
   /**
-   * Merges one key of a peer. Adds only the entry's own dots to the context (rule 4). Throws `malformed` when the entry contradicts
-   * itself and `overloaded` when the context has no room for more exceptions; then nothing changed.
+   * Merges one key of a peer. Adds only the entry's own dots to the context (rule 4). Throws PeerFault when the entry contradicts itself
+   * or what is known here, and `overloaded` when there is no room for it; then nothing changed. `asked`: we wanted to know of this one key.
    */
-  merge(entry: WireEntry, theirContext: Context, nowMs: number): MergeOutcome {
+  merge(entry: WireEntry, theirContext: Context, nowMs: number, why: "told" | "asked" = "told"): MergeOutcome {
     const before = this.read(entry.key);
-    const theirs = entry.record.length === 0 ? NO_SIBLINGS : decodeSiblings(entry.record);
+    const theirs = siblingsIn(entry.record);
     const merged = remove(merge(before, this.context, theirs, theirContext), entry.gone);
-    checkMerge(this.options.digestKey, this.context, entry, before, merged);
+    const after = checkEntry(entry, before, theirs, merged, this, why);
     let farAhead = 0;
-    for (const sibling of merged) {
+    for (const sibling of after) {
       if (isFarAhead(sibling.stamp, nowMs) && !before.includes(sibling)) farAhead++;
       else this.#stamp = followStamp(this.#stamp, sibling.stamp, nowMs);
     }
     for (const sibling of theirs) this.#see(sibling.dot);
     for (const dot of entry.gone) if (this.#see(dot)) this.recentDeletions.add(dot, entry.key);
-    if (sameSiblings(before, merged)) return { key: entry.key, before, after: before, theirs, farAhead };
+    if (sameSiblings(before, after)) return { key: entry.key, before, after: before, theirs, farAhead };
     // Most that a repair brings is new, and lies in its frame as it is to lie here.
-    const isNew = before.length === 0 && merged.length === theirs.length;
-    this.#apply(entry.key, before, merged, isNew ? entry.gone : [...dotsOf(theirs), ...entry.gone], isNew ? entry.record : undefined);
-    return { key: entry.key, before, after: merged, theirs, farAhead };
+    const isNew = before.length === 0 && after.length === theirs.length;
+    this.#apply(entry.key, before, after, isNew ? entry.gone : [...dotsOf(theirs), ...entry.gone], isNew ? entry.record : undefined);
+    return { key: entry.key, before, after, theirs, farAhead };
   }
 
-  /** Only after a complete, verified exchange of that snapshot (rule 4). `deletionsNamed`: it named every deletion that was news. */
+  /**
+   * Only after a complete, verified exchange of that snapshot (rule 4). `deletionsNamed`: it named every deletion that was news.
+   * Throws PeerFault when there would be too many.
+   */
   joinContext(theirs: Context, deletionsNamed = false): void {
     const news = theirs.minus(this.context);
     if (news.isEmpty) return;
+    checkJoinRoom(this.context, news);
     if (!deletionsNamed) this.recentDeletions.forget(news);
     this.context.join(news);
     for (const incarnation of news.incarnations()) this.#changedIncarnations.add(incarnation);
@@ -227,11 +231,7 @@ export class Store {
   /** The batch that makes this turn's changes durable; empty when nothing changed. */
   takeChanges(): StorageChange[] {
     if (!this.#changed) return [];
-    for (const incarnation of this.#changedIncarnations) {
-      const writer = new ByteWriter();
-      writeRanges(writer, this.context.rangesOf(incarnation));
-      this.#overlay.set(contextAt(incarnation), writer.view());
-    }
+    for (const changed of this.#changedIncarnations) this.#overlay.set(contextAt(changed), contextRecord(this.context, changed));
     this.#overlay.set(META, this.#invalid ? undefined : encodeMeta(metaOf(this.tally, this.#stamp, this.options.digestKey)));
     this.#changedIncarnations.clear();
     this.#changed = false;
@@ -283,14 +283,11 @@ export class Store {
   }
 
   #setLive(key: EntryKey, sibling: Sibling, live: boolean): void {
-    const { incarnation, counter } = sibling.dot;
     if (live) this.tally.add(sibling);
     else this.tally.subtract(sibling);
     const keyBytes = live ? bytesOfChars(key) : undefined;
-    this.#overlay.set(indexAt(incarnation, counter), keyBytes);
+    this.#overlay.set(indexAt(sibling.dot.incarnation, sibling.dot.counter), keyBytes);
     if (sibling.expiresAtMs !== 0) this.#overlay.set(sweepAt(sibling, this.options.name), keyBytes);
     for (const listener of this.#listeners) listener(sibling.dot, live, key, sibling);
   }
 }
-
-const NO_RECORD = new Uint8Array(0);

@@ -13,6 +13,7 @@ import { entryAt, keyFromBytes, keyToBytes, type EntryKey } from "../core/layout
 import type { RepairReceipt, ReplicaEvent } from "../core/output.ts";
 import type { Clock, Storage } from "../core/ports.ts";
 import { policyProblem } from "../core/policy.ts";
+import { ENTRY_BYTES_MAX } from "../core/room.ts";
 import { decodeToken, encodeToken } from "../core/token.ts";
 import { listKeys } from "./kv-list.ts";
 import { listConflicts } from "./kv-conflicts.ts";
@@ -30,6 +31,8 @@ export interface KvDeps {
   readonly clock: Clock;
   readonly name: string;
   readonly address: string;
+  /** Bytes that a value may have which is written here; what peers bring may be larger. Without: what one key may hold. */
+  readonly valueBytesMax?: number;
   /** Hears of what a watcher throws; without it that surfaces as an uncaught error of the program. */
   readonly onWatcherError?: (error: unknown) => void;
   /** Runs something after so many milliseconds; without it nobody is told that a repair takes long. */
@@ -42,13 +45,19 @@ export interface NodeKv extends Kv {
   onEvent(event: ReplicaEvent): void;
 }
 
+/** Bytes of values that wait to be durable: a second or two of a disk's work. One request is always taken. */
+const WAITING_BYTES_MAX = 128 * 1024 * 1024;
+
+const TOO_MUCH_WAITS = `writes of ${WAITING_BYTES_MAX} bytes wait for the disk or for other nodes already; try again`;
+
 export function createKv(deps: KvDeps): NodeKv {
-  const { node, storage, clock } = deps;
+  const { node, storage, clock, valueBytesMax = ENTRY_BYTES_MAX } = deps;
   const store = node.replica.store;
   const { policies } = store;
   const { digestKey } = store.options;
   const watchers = new Set<{ readonly prefix: string; readonly listener: (event: KvEvent) => void }>();
   const desk = createRepairDesk(node, deps.later ?? (() => ({ cancel: () => undefined })));
+  let waitingBytes = 0;
   let lastRepair: RepairReceipt | undefined;
   let lastAnswered: Answered | undefined;
 
@@ -81,7 +90,10 @@ export function createKv(deps: KvDeps): NodeKv {
     async write(operations, options = {}): Promise<KvReceipt> {
       const { wallMs } = clock.now();
       const translated = operations.map((operation, at) => translate(operation, at, wallMs));
-      const result = await node.write(translated, options.copies ?? 1, options.local);
+      const bytes = translated.reduce((sum, { write }) => sum + (write?.value.length ?? 0), 0);
+      if (waitingBytes > 0 && waitingBytes + bytes > WAITING_BYTES_MAX) throw new ConcordError("overloaded", TOO_MUCH_WAITS);
+      waitingBytes += bytes;
+      const result = await node.write(translated, options.copies ?? 1, options.local).finally(() => (waitingBytes -= bytes));
       if (!result.ok) throw result.error;
       const keys = translated.map(({ key }) => key);
       return new Receipt(digestKey, keys, result.dots, result.copies);
@@ -161,6 +173,8 @@ export function createKv(deps: KvDeps): NodeKv {
     if (operation.touch === true) return { key, write: undefined, touch: { expiresAtMs: expiryOf(operation.ttlMs, nowMs) }, condition };
     if (operation.increment !== undefined) return { key, write: incrementOf(operation, nowMs), condition };
     if (operation.value === undefined) return { key, write: undefined, observed, condition };
+    const { length } = operation.value;
+    if (length > valueBytesMax) throw new ConcordError("too-large", `the value has ${length} bytes; ${valueBytesMax} are the most here`);
     const contentType = operation.contentType ?? "";
     if (contentType === "" && operation.validated !== true) checkJson(operation.value);
     if (Buffer.byteLength(contentType) > NAME_BYTES_MAX)

@@ -19,6 +19,8 @@ export class Member {
   summary: Summary | undefined;
   /** Summaries in a row that differed from ours. */
   differed = 0;
+  /** When it last held what we hold, by the monotonic clock. */
+  agreedMs: number | undefined;
   /** The ping that waits for its pong. */
   ping: { readonly exchange: number; readonly sentMs: number } | undefined;
   lastPingMs = -Infinity;
@@ -30,6 +32,11 @@ export class Member {
     this.listed = listed;
     this.sinceMs = wallMs;
     this.detector = new Detector(timeoutMs);
+  }
+
+  /** At the last comparison it held what we hold. */
+  get isInSync(): boolean {
+    return this.summary !== undefined && this.differed === 0;
   }
 
   /** Worth sending to. */

@@ -60,7 +60,7 @@ export class Pinger {
     member.lastHeardMs = now.monotonicMs;
     // That it reaches us does not mean that we reach it: only a pong makes a member alive.
     if (member.status === "dead" && member.ping === undefined) outputs.push(this.#ping(member, mine, now));
-    const pullFrom = member.isUp && this.#compare(member, ping, mine, outputs) ? member : undefined;
+    const pullFrom = member.isUp && this.#compare(member, ping, mine, outputs, now) ? member : undefined;
     return { outputs, pullFrom };
   }
 
@@ -74,7 +74,7 @@ export class Pinger {
     if (this.#membership.find(from) !== member) return { outputs: [], pullFrom: undefined };
     const outputs = this.#updateStatus(member, "", now);
     if (firstMeeting) member.differed = DIFFERENCES_BEFORE_REPAIR - 1;
-    return { outputs, pullFrom: this.#compare(member, pong, mine, outputs) ? member : undefined };
+    return { outputs, pullFrom: this.#compare(member, pong, mine, outputs, now) ? member : undefined };
   }
 
   /** A peer that speaks only the base protocol answered. There is no summary, so nothing to compare. */
@@ -110,11 +110,12 @@ export class Pinger {
   }
 
   /** Returns true when the peer should be repaired from. */
-  #compare(member: Member, ping: Ping, mine: Summary, outputs: Output[]): boolean {
-    const wasInSync = member.summary !== undefined && member.differed === 0;
+  #compare(member: Member, ping: Ping, mine: Summary, outputs: Output[], now: Now): boolean {
+    const wasInSync = member.isInSync;
     member.summary = ping.summary;
     if (sameSummary(ping.summary, mine)) {
       member.differed = 0;
+      member.agreedMs = now.monotonicMs;
       if (!wasInSync) outputs.push({ type: "event", event: { kind: "in-sync", peer: member.address } });
       return false;
     }

@@ -5,8 +5,10 @@
  * decoded all that they have seen except what it showed to be missing here.
  */
 import { Context } from "../core/context.ts";
+import { PeerFault } from "../core/fault.ts";
 import type { RepairAnswer, RepairRequest } from "../core/message.ts";
 import { absoluteOf } from "../core/relative-context.ts";
+import { checkJoinRoom } from "../core/room.ts";
 import type { Store } from "../core/store.ts";
 import {
   ASKED_CELLS_MAX,
@@ -23,6 +25,11 @@ import type { Sketches } from "./sketches.ts";
 
 /** Dots that one request for certain entries names. */
 const WANTED_MAX = 1024;
+
+/** Pages in a row that bring nothing: one may come twice. */
+const IDLE_PAGES_MAX = 3;
+
+const NOTHING = new Context();
 
 export interface AskingOptions extends LadderOptions {
   /** Bytes of entries that one answer is asked for. */
@@ -48,6 +55,9 @@ export class Asking {
   /** Sketches that did not do. */
   #failed = 0;
   #namesDeletions = true;
+  /** A sketch of ours went with the request that waits for its answer. */
+  #sketchAsked = false;
+  #idlePages = 0;
 
   constructor(store: Store, options: AskingOptions, sketches: Sketches | undefined, hint: PeerHint) {
     this.#store = store;
@@ -75,6 +85,7 @@ export class Asking {
   request(exchange: number): RepairRequest {
     const request = this.#next(exchange);
     this.#asked = request.seen;
+    this.#sketchAsked = request.sketch !== undefined;
     return request;
   }
 
@@ -87,13 +98,22 @@ export class Asking {
     return { ...plain, cells: this.#theirCells, seen: this.#seen.minus(this.#wanted) };
   }
 
-  /** What the peer of this answer has seen. */
-  contextOf(answer: RepairAnswer): Context {
-    return absoluteOf(answer.context, this.#asked);
+  /** What the peer of this answer has seen. Throws PeerFault when nobody could remember it, or when it answers what was not asked. */
+  contextOf({ context, found }: RepairAnswer): Context {
+    if (found !== undefined && !this.#sketchAsked) throw new PeerFault("malformed", "an answer to a sketch that it was not sent");
+    const theirs = absoluteOf(context, this.#asked);
+    checkJoinRoom(NOTHING, theirs);
+    return theirs;
   }
 
-  /** A page has come, and is not the last. */
+  /** A page has come, and is not the last. Throws PeerFault when page after page brings nothing: it could go on like that for ever. */
   cover({ covered, namesDeletions }: RepairAnswer): void {
+    const isIdle = this.#seen.covers(covered) && !this.#wanted.overlaps(covered);
+    this.#idlePages = isIdle ? this.#idlePages + 1 : 0;
+    if (this.#idlePages > IDLE_PAGES_MAX) {
+      throw new PeerFault("no-progress", "a page of its repair brings nothing and says that there is more");
+    }
+    checkJoinRoom(this.#seen, covered.minus(this.#seen));
     this.#seen.join(covered);
     this.#wanted = this.#wanted.minus(covered);
     this.#note(namesDeletions);

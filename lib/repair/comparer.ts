@@ -17,6 +17,7 @@ import { absoluteOf, weight } from "../core/relative-context.ts";
 import type { Store } from "../core/store.ts";
 import { Decoding, type Decoded } from "./decoding.ts";
 import { differencesAtMost } from "./ladder.ts";
+import { refusedOf } from "./puller.ts";
 import { CELL_BYTES, cellsFor } from "./sketch.ts";
 import type { Sketches } from "./sketches.ts";
 
@@ -86,11 +87,11 @@ export class Comparer {
     const theirs = absoluteOf(answer.context, run.asked);
     const atMost = differencesAtMost(this.#store, { context: theirs, count: answer.summary.count });
     try {
-      const decoded = decodeAtOnce(new Decoding(this.#store, this.#sketches, answer.sketch, theirs));
+      const decoded = decodeAtOnce(new Decoding(this.#store, this.#sketches, answer.sketch, theirs, run.cells));
       if (decoded !== "undecodable") return this.#end(this.#found(run, decoded, answer, now));
     } catch (error) {
       if (!(error instanceof ConcordError)) throw error;
-      return this.#end(failed(run.peer, error.message));
+      return [refusedOf(run.peer, error), ...this.#end(failed(run.peer, error.message))];
     }
     const next = cellsFor(atMost) > run.cells ? Math.min(cellsFor(atMost), GROWTH * run.cells) : GROWTH * run.cells;
     if (run.cells < CELLS_MAX) {

@@ -37,9 +37,9 @@ export class Decoding {
   readonly #changed = new Map<DotKey, { readonly dot: Dot; readonly live: boolean }>();
   readonly #stopListening: () => void;
 
-  /** Throws `malformed` for cells that are none. */
-  constructor(store: Store, sketches: Sketches, frame: Uint8Array, theirs: Context) {
-    const sketch = readSketch(frame, { key: sketches.key, cellsMax: SKETCH_CELLS_MAX });
+  /** Throws `malformed` for cells that are none, or are more than `cellsMax`. */
+  constructor(store: Store, sketches: Sketches, frame: Uint8Array, theirs: Context, cellsMax = SKETCH_CELLS_MAX) {
+    const sketch = readSketch(frame, { key: sketches.key, cellsMax });
     this.#store = store;
     this.#theirs = theirs;
     this.#peeling = sketches.take(sketch.cells).subtract(sketch).decoding({ dotsMax: sketch.cells });

@@ -21,6 +21,7 @@ import type { Context } from "../core/context.ts";
 import type { MergeOutcome } from "../core/change.ts";
 import type { Dot } from "../core/dot.ts";
 import { ConcordError } from "../core/errors.ts";
+import { faultOf, type FaultReason } from "../core/fault.ts";
 import type { RepairAnswer, RepairRequest, SketchFound, WireEntry } from "../core/message.ts";
 import type { Store } from "../core/store.ts";
 import { Asking } from "./asking.ts";
@@ -36,10 +37,6 @@ export interface PullOptions extends LadderOptions {
   readonly answerBytesMax: number;
   /** Entries that one step merges. */
   readonly stepEntriesMax: number;
-  /** The largest share of our siblings that one round may drop; beyond it the round stops and says so. */
-  readonly dropShareMax: number;
-  /** Drops that are always allowed, so that a small store is not bound by a share. */
-  readonly dropsAllowed: number;
 }
 
 /** `behind`: their entries are merged, but they must first repair from us before we can tell that nothing is missing. */
@@ -54,6 +51,9 @@ const PAGES_AHEAD = 2;
 /** Dots that a peer may lack and be verified all the same, while there is patience: some hundred milliseconds of walking. */
 const WALK_PATIENTLY_MAX = 65_536;
 
+/** Faults of one entry that leave the others as they are. */
+const GOES_ON: ReadonlySet<FaultReason> = new Set(["no-room", "dot"]);
+
 /** Drops of one step: some five milliseconds. */
 const DROPS_PER_STEP = 256;
 
@@ -67,8 +67,8 @@ interface Page {
 }
 
 export class Pull {
-  /** Why there was no room for an entry of theirs; undefined while there was. */
-  refused: string | undefined;
+  /** Why an entry of theirs was not taken though those after it were; undefined while all were. */
+  refused: ConcordError | undefined;
   readonly #store: Store;
   readonly #options: PullOptions;
   readonly #patient: boolean;
@@ -188,7 +188,7 @@ export class Pull {
     if (verdict === undefined) return undefined;
     this.#verification = undefined;
     if (!verdict.verified) return this.#onDiffers(verdict.peerBehind, verdict.differences);
-    if (verdict.drops.length > this.#dropsMax()) return "too-many-drops";
+    if (!this.#store.removals.take(verdict.drops.length, this.#store.count)) return "too-many-drops";
     this.#counts.onVerified(verdict);
     this.#drops = [...verdict.drops];
     return undefined;
@@ -201,7 +201,7 @@ export class Pull {
     this.#verification?.stop();
   }
 
-  /** One entry that there is no room for must not keep the others out. A peer that sends what is malformed is not listened to further. */
+  /** One entry that is not taken must not keep the others out. A peer that sends what is malformed is not listened to further. */
   #merge(entry: WireEntry, theirs: Context, nowMs: number, merged: MergeOutcome[]): void {
     this.#counts.entriesIn++;
     try {
@@ -209,8 +209,8 @@ export class Pull {
       this.#counts.onMerged(outcome);
       merged.push(outcome);
     } catch (error) {
-      if (!(error instanceof ConcordError) || error.code !== "overloaded") throw error;
-      this.refused ??= error.message;
+      if (!(error instanceof ConcordError) || !GOES_ON.has(faultOf(error))) throw error;
+      this.refused ??= error;
     }
   }
 
@@ -287,9 +287,5 @@ export class Pull {
     const named = this.#asking.namesDeletions && this.#counts.dropped === 0;
     this.#store.joinContext(this.#last!.theirs, named);
     return "joined";
-  }
-
-  #dropsMax(): number {
-    return Math.max(this.#options.dropsAllowed, this.#options.dropShareMax * this.#store.count);
   }
 }

@@ -6,6 +6,7 @@
  */
 import type { MergeOutcome } from "../core/change.ts";
 import { ConcordError } from "../core/errors.ts";
+import { faultOf } from "../core/fault.ts";
 import { sameEntries, sameSummary, type RepairAnswer, type Summary } from "../core/message.ts";
 import type { Output, RepairReceipt } from "../core/output.ts";
 import type { Now, Random } from "../core/ports.ts";
@@ -164,8 +165,7 @@ export class Puller {
       result = work(merged);
     } catch (error) {
       if (!(error instanceof ConcordError)) throw error;
-      const refused: Output = { type: "event", event: { kind: "refused", peer: session.peer, why: error.message } };
-      return { outputs: [refused, ...this.#end("interrupted", now)], merged };
+      return { outputs: [refusedOf(session.peer, error), ...this.#end("interrupted", now)], merged };
     }
     if (result !== undefined) return { outputs: this.#end(result, now), merged };
     return { outputs: this.#goOn(session, now), merged };
@@ -213,7 +213,7 @@ export class Puller {
   #end(result: RepairReceipt["result"], now: Now): Output[] {
     const { peer, pull, startedMs } = this.#session!;
     pull.stop();
-    const refused: Output[] = pull.refused === undefined ? [] : [{ type: "event", event: { kind: "refused", peer, why: pull.refused } }];
+    const refused: Output[] = pull.refused === undefined ? [] : [refusedOf(peer, pull.refused)];
     this.#session = undefined;
     if (result === "behind") this.#behind.set(peer, (this.#behind.get(peer) ?? 0) + 1);
     else this.#behind.delete(peer);
@@ -222,6 +222,11 @@ export class Puller {
     const receipt: RepairReceipt = { peer, ...pull.counts, result, tookMs: now.monotonicMs - startedMs, endedMs: now.wallMs };
     return [...refused, { type: "event", event: { kind: "repair-ended", receipt } }];
   }
+}
+
+/** What a peer sent was not taken. */
+export function refusedOf(peer: string, error: ConcordError): Output {
+  return { type: "event", event: { kind: "refused", peer, reason: faultOf(error), why: error.message } };
 }
 
 const NOTHING: PullerStep = { outputs: [], merged: [] };

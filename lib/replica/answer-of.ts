@@ -21,12 +21,12 @@ export function isBetterAnsweredLater({ context }: Store, { seen, sketch }: Repa
 }
 
 /** Or why there is none. */
-export function answerOf(store: Store, sketches: Sketches, request: RepairRequest, options: LadderOptions): RepairAnswer | string {
+export function answerOf(store: Store, sketches: Sketches, request: RepairRequest, options: LadderOptions): RepairAnswer | ConcordError {
   try {
     if (request.sketch !== undefined) return answerSketch(store, sketches, request, request.sketch);
     return answerRequest(store, request, sketches, options);
   } catch (error) {
-    if (error instanceof ConcordError) return error.message;
+    if (error instanceof ConcordError) return error;
     throw error;
   }
 }

@@ -17,10 +17,10 @@ export class MergeReports {
       outputs.push({ type: "changed", key, before, after });
       if (after.length > 1 && after.length > before.length) outputs.push({ type: "event", event: { kind: "sibling-created", key } });
     }
-    if (farAhead > 0 && !this.#toldFarAhead.has(from) && this.#toldFarAhead.size < TOLD_MAX) {
-      this.#toldFarAhead.add(from);
-      outputs.push({ type: "event", event: { kind: "clock-far-ahead", peer: from, siblings: farAhead } });
-    }
+    if (farAhead === 0) return outputs;
+    const isFirst = !this.#toldFarAhead.has(from) && this.#toldFarAhead.size < TOLD_MAX;
+    if (isFirst) this.#toldFarAhead.add(from);
+    outputs.push({ type: "event", event: { kind: "clock-far-ahead", peer: from, siblings: farAhead, isFirst } });
     return outputs;
   }
 }

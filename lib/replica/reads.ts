@@ -15,6 +15,7 @@ import type { Now } from "../core/ports.ts";
 import type { Store } from "../core/store.ts";
 import type { Membership } from "../peers/membership.ts";
 import type { Pusher } from "../repair/pusher.ts";
+import { refusedOf } from "../repair/puller.ts";
 import type { Input } from "./input.ts";
 import { Looks } from "./looks.ts";
 
@@ -124,7 +125,7 @@ export class Reads {
       if (looked !== undefined) return { outputs: looked, merged: [] };
       const read = this.#waiting.get(this.#tickets.get(exchange) ?? -1);
       if (read?.asked.get(from) !== exchange || entry.key !== read.key) return { outputs: [], merged: [] };
-      const outcome = this.#store.merge(entry, new Context(), now.wallMs);
+      const outcome = this.#store.merge(entry, new Context(), now.wallMs, "asked");
       this.#pushWhatLacks(from, outcome, outputs);
       this.#close(read, from);
       read.answered++;
@@ -132,7 +133,7 @@ export class Reads {
       return { outputs, merged: [outcome] };
     } catch (error) {
       if (!(error instanceof ConcordError)) throw error;
-      outputs.push({ type: "event", event: { kind: "refused", peer: from, why: error.message } });
+      outputs.push(refusedOf(from, error));
       return { outputs: [...outputs, ...this.onPeerFailed(from)], merged: [] };
     }
   }

@@ -34,6 +34,7 @@ export function lineOf(event: ReplicaEvent): Line | undefined {
     case "refused":
       return warn(`${event.peer}: what it sent was refused: ${event.why}`);
     case "clock-far-ahead":
+      if (!event.isFirst) return undefined;
       return warn(`${event.peer}: its clock is far ahead of this node's; set it right, until then its writes win over concurrent ones`);
     case "incarnation-renounced":
       return warn(

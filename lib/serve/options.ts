@@ -7,6 +7,7 @@ import type { TlsPaths } from "../auth/tls-files.ts";
 import { ConcordError } from "../core/errors.ts";
 import { POLICY_NAMES, POLICY_RULES_MAX, type PolicyRule } from "../core/policy/names.ts";
 import type { Log, Storage } from "../core/ports.ts";
+import { ENTRY_BYTES_MAX } from "../core/room.ts";
 import type { CreateTicker } from "../runtime/cron.ts";
 import type { LogOptions } from "../runtime/log.ts";
 
@@ -39,6 +40,8 @@ export interface NodeOptions {
   readonly folder?: string | undefined;
   /** An open storage in place of those two; it is closed with the node. */
   readonly storage?: Storage | undefined;
+  /** Bytes that a value may have; 1 MiB by default, 8 MiB at most. */
+  readonly valueBytesMax?: number | undefined;
   readonly pingEveryMs?: number | undefined;
   readonly timeoutMs?: number | undefined;
   /** How concurrent values of keys merge; the latest for all keys without. All nodes of a cluster should be told the same. */
@@ -61,9 +64,11 @@ export function checkOptions(options: ServeOptions): void {
 
 /** Throws `invalid`. */
 export function checkNodeOptions(options: NodeOptions): void {
-  const { name, pingEveryMs, timeoutMs, tokenFile, clusterKeyFile, merge = [], allowOrigins = [] } = options;
+  const { name, valueBytesMax, pingEveryMs, timeoutMs, tokenFile, clusterKeyFile, merge = [], allowOrigins = [] } = options;
   checkMerge(merge);
   for (const origin of allowOrigins) checkOrigin(origin);
+  if (valueBytesMax !== undefined && !(Number.isInteger(valueBytesMax) && valueBytesMax >= 1 && valueBytesMax <= ENTRY_BYTES_MAX))
+    throw invalid(`the most bytes of a value are ${valueBytesMax}; that is a whole number from 1 to ${ENTRY_BYTES_MAX}`);
   if (name === "" || Buffer.byteLength(name ?? "") > NAME_BYTES_MAX) throw invalid(`the name has 1 to ${NAME_BYTES_MAX} bytes`);
   checkMs("the time between pings", pingEveryMs);
   checkMs("the timeout", timeoutMs);

@@ -49,6 +49,8 @@ export interface PeerRequest {
 
 export interface PeerAnswer {
   readonly status: number;
+  /** It asks to be asked again later, which says nothing about where it is. */
+  readonly isBusy?: boolean;
   readonly body: Uint8Array;
 }
 
@@ -76,7 +78,15 @@ const PEERS_MAX = 256;
 export const CONNECT_TIMEOUT_MS = 1_000;
 
 /** Longer than the usual pause between pings, shorter than the server keeps an idle connection (api/http.ts). */
-const KEEP_ALIVE_MS = 20_000;
+const KEEP_ALIVE_MS = 11_500;
+
+/** What each request is answered with. Anything else is not taken for an answer. */
+const REPLIES: Readonly<Partial<Record<Message["kind"], Message["kind"]>>> = {
+  ping: "pong",
+  push: "push-ack",
+  "repair-request": "repair-answer",
+  "read-request": "read-answer",
+};
 
 /** Answers of a peer that does not know `/peer`: not found, wrong method, not implemented. */
 const BASE_STATUSES: ReadonlySet<number> = new Set([404, 405, 501]);
@@ -134,11 +144,12 @@ export function createHttpTransport(options: HttpTransportOptions): HttpTranspor
     const answer = await retryStale(() => exchange(peer, frameOf(message, options.address)));
     peer.isBase = BASE_STATUSES.has(answer.status);
     if (peer.isBase) return listeners?.speakBase(to, message);
-    if (answer.status === 204) return;
+    if (answer.status === 204 || (answer.status === 503 && answer.isBusy === true)) return;
     if (answer.status !== 200) return listeners?.unreachable(to, `it answered ${answer.status}${saidIn(answer.body)}`);
     const decoded = decodeFrame(answer.body);
-    if (decoded.ok) listeners?.receive(to, decoded.message);
-    else listeners?.unreachable(to, `its answer cannot be read: ${decoded.problem}`);
+    if (!decoded.ok) return listeners?.unreachable(to, `its answer cannot be read: ${decoded.problem}`);
+    if (decoded.message.kind === REPLIES[message.kind]) return listeners?.receive(to, decoded.message);
+    listeners?.unreachable(to, `it answered a ${message.kind} with a ${decoded.message.kind}`);
   };
 
   const carryOrTell = async (to: string, message: Message): Promise<void> => {
@@ -218,7 +229,9 @@ async function carryOnce(
   signal: AbortSignal,
 ): Promise<SealedAnswer> {
   const answer = await pool.request({ method, path: base + path, headers, body: body ?? null, signal });
-  return { status: answer.statusCode, body: await answer.body.bytes(), seal: String(answer.headers["authentication-info"] ?? "") };
+  const isBusy = answer.headers["retry-after"] !== undefined;
+  const seal = String(answer.headers["authentication-info"] ?? "");
+  return { status: answer.statusCode, isBusy, body: await answer.body.bytes(), seal };
 }
 
 /** The longest known address that nothing is under way to. */

@@ -54,6 +54,27 @@ test("an answer that keeps coming is not cut, however long it takes", async (t) 
   t.is((await send(url, "GET", "/")).text.length, 12);
 });
 
+test("a client that reads a large answer slowly is not cut, although it was written in one go", async (t) => {
+  const bytes = 24 * 1024 * 1024;
+  const url = await start(t, (_incoming, outgoing) => void outgoing.end(Buffer.alloc(bytes)));
+  let received = 0;
+  let pauses = 0;
+  await new Promise<void>((resolve, reject) => {
+    const request = get(url, { agent: false }, (incoming) => {
+      incoming.on("data", (chunk: Buffer) => {
+        received += chunk.length;
+        if (received < (pauses + 1) * 3 * 1024 * 1024) return;
+        pauses++;
+        incoming.pause();
+        setTimeout(() => incoming.resume(), 700);
+      });
+      incoming.on("end", resolve).on("error", reject);
+    });
+    request.on("error", reject);
+  });
+  t.deepEqual([received, pauses], [bytes, 8]);
+});
+
 test("a client that stops reading is cut", async (t) => {
   let cut: () => void;
   const closed = new Promise<void>((resolve) => (cut = resolve));

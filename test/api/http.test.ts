@@ -195,6 +195,13 @@ test("POST /peer answers a frame with a frame, and refuses what is none", async 
   const bad = await send(url, "POST", "/peer", { body: frame.subarray(1), headers: octets });
   t.is(bad.status, 400);
   t.regex(bad.json.error, /checksum/);
-  const ack = encodeFrame({ kind: "push-ack", exchange: 7, accepted: true });
-  t.is((await send(url, "POST", "/peer", { body: ack, headers: octets })).status, 204);
+  for (const reply of [
+    { kind: "push-ack", exchange: 7, accepted: true },
+    { kind: "pong", exchange: 7, name: "a", address: "", instance: "iiiiiiii", summary },
+  ] as const) {
+    // prettier-ignore
+    const refused = await send(url, "POST", "/peer", { body: encodeFrame(reply), headers: octets });
+    t.is(refused.status, 400);
+    t.regex(refused.json.error, /that nobody asked for/);
+  }
 });

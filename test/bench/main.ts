@@ -7,6 +7,7 @@ import { cpus, totalmem } from "node:os";
 const benches: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>> = {
   core: () => import("./core.ts"),
   http: () => import("./http.ts"),
+  overload: () => import("./overload.ts"),
   repair: () => import("./repair.ts"),
   join: () => import("./join.ts"),
   sketch: () => import("./sketch-cells.ts"),

@@ -2,6 +2,7 @@ import test from "ava";
 import { Failure } from "../../cmd/exit.ts";
 import {
   isWildcard,
+  readBytes,
   readCount,
   readHost,
   readId,
@@ -17,6 +18,10 @@ test("what is right comes back in its form", (t) => {
   t.is(readPort("port", "0", 0), 0);
   t.is(readCount("nodes", "3", 1, 16), 3);
   t.is(readSeconds("timeout", "15"), 15_000);
+  t.deepEqual(
+    ["1", "4096", "64KiB", "64kib", "1MiB", "8MiB", "10B"].map((text) => readBytes("max-value", text, 8 * 1024 * 1024)),
+    [1, 4096, 65_536, 65_536, 1_048_576, 8_388_608, 10],
+  );
   t.is(readNodeUrl("node", "http://localhost:8001/"), "http://localhost:8001");
   t.is(readNodeUrl("node", "HTTP://LOCALHOST:8001"), "http://localhost:8001");
   t.is(readNodeUrl("node", "https://localhost:8001"), "https://localhost:8001");
@@ -38,6 +43,10 @@ const refused: readonly (readonly [what: string, read: () => unknown, message: R
   ["half a second", () => readSeconds("timeout", "0.5"), /^--timeout is a whole number of seconds/],
   ["15s", () => readSeconds("timeout", "15s"), /so 15, not "15s"$/],
   ["15000 minutes", () => readSeconds("timeout", "900000"), /from 1 to 86400/],
+  ["no bytes", () => readBytes("max-value", "0", 1024 * 1024), /^--max-value is a size from 1 to 1MiB, such as 65536, .*, not "0"$/],
+  ["too many bytes", () => readBytes("max-value", "1025KiB", 1024 * 1024), /from 1 to 1MiB/],
+  ["thousands", () => readBytes("max-value", "1MB", 8 * 1024 * 1024), /not "1MB"$/],
+  ["half a megabyte", () => readBytes("max-value", "0.5MiB", 8 * 1024 * 1024), /is a size/],
   ["no scheme", () => readNodeUrl("node", "localhost:8001"), /did you mean http:\/\/localhost:8001\?$/],
   ["a colon and a port", () => readNodeUrl("node", ":8001"), /did you mean http:\/\/localhost:8001\?$/],
   ["a port alone", () => readNodeUrl("node", "8001"), /did you mean http:\/\/localhost:8001\?$/],

@@ -11,6 +11,8 @@ const report: NodeReport = {
   address: "http://localhost:8001",
   version: "1.2.3",
   uptimeMs: 61_000,
+  ready: true,
+  refused: { requests: {}, peers: {}, valuesKept: 0, valuesFarAhead: 0 },
   keys: 12,
   count: 13,
   hash: "abc",

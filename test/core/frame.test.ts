@@ -3,13 +3,13 @@
  * garbage, also under a checksum that matches, never throws past the border and never costs more memory than its own size.
  */
 import assert from "node:assert/strict";
-import { crc32 } from "node:zlib";
 import test from "ava";
 import fc from "fast-check";
 import { ByteWriter } from "../../lib/core/codec.ts";
 import { Context } from "../../lib/core/context.ts";
 import { decodeFrame, encodeFrame, FRAME_BYTES_MAX } from "../../lib/core/frame.ts";
 import { PROTOCOL_VERSION, type Message } from "../../lib/core/message.ts";
+import { framed } from "../support/frames.ts";
 import { anyMessage, plain } from "../support/messages.ts";
 import { holds } from "../support/property.ts";
 
@@ -17,15 +17,6 @@ const KINDS: readonly Message["kind"][] = [
   ...(["ping", "pong", "push", "push-ack", "repair-request", "repair-answer"] as const),
   ...(["read-request", "read-answer"] as const),
 ];
-const MAGIC = 0xc0;
-
-/** A body under the head of a message of this kind and a checksum that matches. */
-function framed(kind: number, body: Uint8Array, version = PROTOCOL_VERSION, magic = MAGIC): Buffer {
-  const head = Buffer.concat([Buffer.from([magic, version, kind, 1, 0, 0, 0]), body]);
-  const sum = Buffer.alloc(4);
-  sum.writeUInt32LE(crc32(head));
-  return Buffer.concat([head, sum]);
-}
 
 function problemOf(frame: Uint8Array): string {
   const decoded = decodeFrame(frame);
@@ -163,6 +154,49 @@ for (const [what, kind, before] of counted) {
     }
   });
 }
+
+test("a run of dots may stand for thousands of millions: what is wanted, missing or to be dropped is bounded by its dots", (t) => {
+  const run = (from: number, to: number): Context => {
+    const dots = new Context();
+    dots.addRange("aaaaaaaa", from, to);
+    dots.addRange("bbbbbbbb", from, from);
+    return dots;
+  };
+  const seen = new Context();
+  const request = { kind: "repair-request", exchange: 1, bytesMax: 1, count: 0, cells: 0, seen } as const;
+  const summary = { root: "r".repeat(16), dotRoot: "d".repeat(16), count: 0, context: "c".repeat(8) };
+  const answer = { kind: "repair-answer", exchange: 1, entries: [], covered: seen, more: false, namesDeletions: true, summary } as const;
+  const whole = { from: "nothing", gained: seen, lacked: seen } as const;
+  const found = (missing: Context, drops: Context): Message => ({
+    ...answer,
+    context: whole,
+    found: { result: "decoded", missing, drops },
+  });
+  for (const made of [
+    (dots: Context): Message => ({ ...request, wanted: dots }),
+    (dots: Context) => found(dots, seen),
+    (dots: Context) => found(seen, dots),
+  ]) {
+    t.is(problemOf(encodeFrame(made(run(1, 65_535)))), "accepted");
+    t.regex(problemOf(encodeFrame(made(run(1, 65_536)))), /malformed/);
+    t.regex(problemOf(encodeFrame(made(run(1, 0xffff_ffff)))), /over 65536 dots/);
+  }
+});
+
+test("a context that is told in two parts has no more gaps than one that is told as a whole", (t) => {
+  const gaps = (count: number): Context => {
+    const dots = new Context();
+    for (let i = 0; i <= count; i++) dots.addRange("aaaaaaaa", 2 * i + 1, 2 * i + 1);
+    return dots;
+  };
+  const summary = { root: "r".repeat(16), dotRoot: "d".repeat(16), count: 0, context: "c".repeat(8) };
+  const answer = { kind: "repair-answer", exchange: 1, entries: [], more: true, namesDeletions: true, summary } as const;
+  const problem = (gained: number, lacked: number, covered: number): string =>
+    problemOf(encodeFrame({ ...answer, covered: gaps(covered), context: { from: "seen", gained: gaps(gained), lacked: gaps(lacked) } }));
+  t.is(problem(500_000, 500_000, 65_536), "accepted");
+  t.regex(problem(600_000, 500_000, 0), /a context of over \d+ exceptions/);
+  t.regex(problem(0, 0, 65_537), /a context of over 65536 exceptions/);
+});
 
 test("what a frame's entries hold are views of the frame, not copies", (t) => {
   const record = Buffer.alloc(100_000, 7);

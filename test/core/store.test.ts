@@ -79,7 +79,12 @@ for (const [way, see] of Object.entries(waysToSee)) {
   test(`rule 1: dots of our own that we did not issue end the incarnation, however we come to see them: ${way}`, async (t) => {
     const { store } = await openTestStore("a");
     const { incarnation } = store.put("k", json("1"), NOW).dot;
-    see(store, { incarnation, counter: 3 });
+    try {
+      see(store, { incarnation, counter: 3 });
+    } catch (error) {
+      t.like(error, { reason: "dot" });
+    }
+    t.deepEqual(textsOf(store, "k"), ["1"]);
     const next = store.put("l", json("2"), NOW).dot;
     t.not(next.incarnation, incarnation);
     t.is(next.counter, 1);
@@ -239,7 +244,7 @@ test("what an entry names as gone goes, also when the context that comes with it
   const { store } = await openTestStore("a");
   const { dot } = store.put("k", json("1"), NOW);
   store.put("k", json("2", { observed: [] }), NOW);
-  store.merge({ key: "k", record: new Uint8Array(), gone: [dot] }, new Context(), NOW);
+  store.merge({ key: "k", record: new Uint8Array(), gone: [dot, { incarnation: "theirs..", counter: 1 }] }, new Context(), NOW);
   t.deepEqual(textsOf(store, "k"), ["2"]);
   t.deepEqual(contradictions(store), []);
 });

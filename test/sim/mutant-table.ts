@@ -157,9 +157,9 @@ const digests: readonly Mutant[] = [
   {
     name: "an entry that arrives twice is counted twice",
     file: "lib/core/store.ts",
-    find: "if (sameSiblings(before, merged)) return {",
-    replace: `if (sameSiblings(before, merged)) for (const sibling of merged) this.tally.root.add(sibling.digest);
-    if (sameSiblings(before, merged)) return {`,
+    find: "if (sameSiblings(before, after)) return {",
+    replace: `if (sameSiblings(before, after)) for (const sibling of after) this.tally.root.add(sibling.digest);
+    if (sameSiblings(before, after)) return {`,
   },
 ];
 
@@ -214,7 +214,7 @@ const reads: readonly Mutant[] = [
   {
     name: "a read is answered before what it brought is merged",
     file: "lib/replica/reads.ts",
-    find: "const outcome = this.#store.merge(entry, new Context(), now.wallMs);",
+    find: 'const outcome = this.#store.merge(entry, new Context(), now.wallMs, "asked");',
     replace: "const outcome = { ...this.#store.merge({ ...entry, record: new Uint8Array(0), gone: [] }, new Context(), now.wallMs) };",
   },
   {

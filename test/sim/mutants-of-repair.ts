@@ -38,9 +38,9 @@ const repair: readonly Mutant[] = [
   },
   {
     name: "no limit to what one repair may remove",
-    file: "lib/repair/pull.ts",
-    find: "if (verdict.drops.length > this.#dropsMax()) return",
-    replace: "if (verdict.drops.length > 100 * this.#dropsMax()) return",
+    file: "lib/core/removal-guard.ts",
+    find: "if (this.#removed + removals > this.#removedMax) {",
+    replace: "if (this.#removed + removals > 100 * this.#removedMax) {",
   },
   {
     name: "a page claims an entry that it did not hold",

@@ -54,6 +54,7 @@ export const libraries: Readonly<Record<string, string>> = {
   lmdb: "lib/storage/lmdb.ts",
   "node-cron": "lib/runtime/cron.ts",
   "object-hash": "lib/core/digest.ts",
+  "prom-client": "lib/runtime/metrics.ts",
   undici: "lib/transport/http.ts",
   valibot: "lib/api/v1/",
 };

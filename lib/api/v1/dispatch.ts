@@ -4,8 +4,7 @@
  * The routes, with the schema library and the document, are loaded by the first request that needs them: a node that is only asked by
  * its peers and by the base protocol never pays for them, and none waits for them when it starts.
  */
-import type { IncomingMessage } from "node:http";
-import type { Handler } from "../request.ts";
+import type { Bindings, Handler } from "../request.ts";
 import { parseTarget } from "../url.ts";
 import type { ModernDeps } from "./deps.ts";
 import { match } from "./match.ts";
@@ -26,10 +25,10 @@ export function createModern(deps: ModernDeps): Handler {
     return problemAnswer(new Problem("internal", "an internal error"));
   };
 
-  return ({ env: { incoming } }) => {
-    if (loaded === undefined) return (loading ??= load()).then((routes) => dispatch(routes, incoming)).catch(refuse);
+  return ({ env }) => {
+    if (loaded === undefined) return (loading ??= load()).then((routes) => dispatch(routes, env)).catch(refuse);
     try {
-      const answer = dispatch(loaded, incoming);
+      const answer = dispatch(loaded, env);
       return answer instanceof Promise ? answer.catch(refuse) : answer;
     } catch (error) {
       return refuse(error);
@@ -38,7 +37,8 @@ export function createModern(deps: ModernDeps): Handler {
 }
 
 /** Throws Problem. */
-function dispatch(routes: readonly Route[], incoming: IncomingMessage): Response | Promise<Response> {
+function dispatch(routes: readonly Route[], bindings: Bindings): Response | Promise<Response> {
+  const { incoming } = bindings;
   const target = parseTarget(incoming.url ?? "/");
   if (!target.ok) throw new Problem(target.status === 414 ? "url-too-long" : "invalid", target.problem, { field: "URL" });
   const asked = incoming.method === "HEAD" ? "GET" : incoming.method;
@@ -46,7 +46,7 @@ function dispatch(routes: readonly Route[], incoming: IncomingMessage): Response
   for (const route of routes) {
     const found = match(route.path, target.segments);
     if (found === undefined) continue;
-    if (route.method === asked) return route.handle(found.key, target.query, incoming);
+    if (route.method === asked) return route.handle(found.key, target.query, bindings);
     allowed.add(route.method);
     if (route.method === "GET") allowed.add("HEAD");
   }

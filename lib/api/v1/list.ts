@@ -39,7 +39,7 @@ const page = v.object({
   cursor: v.optional(v.pipe(v.string(), v.description("Asks for the next page; absent on the last one."))),
 });
 
-export function createListRoute({ kv }: ModernDeps): Route {
+export function createListRoute({ kv, unread }: ModernDeps): Route {
   return createRoute({
     method: "GET",
     path: "/v1/kv",
@@ -56,9 +56,11 @@ export function createListRoute({ kv }: ModernDeps): Route {
     answers: { 200: { description: "A page.", content: { "application/json": page } } },
     problems: [400],
     example: "curl 'localhost:8001/v1/kv?prefix=user/&values=true'",
-    handle({ query: { prefix, limit, cursor: given, values } }) {
+    handle({ query: { prefix, limit, cursor: given, values }, outgoing }) {
       const after = given === undefined ? {} : { after: decodeCursor(given, prefix) };
       const listing = kv.list({ prefix, limit, bytesMax: PAGE_BYTES, ...after });
+      const bytes = listing.entries.reduce((sum, { value }) => sum + value.value.length, 0);
+      if (values) unread.add(bytes, outgoing);
       const nowMs = Date.now();
       const entries = listing.entries.map(({ key, value }) => entryText(key, value, values, nowMs));
       const next = listing.cursor === undefined ? "" : `,"cursor":"${encodeCursor(listing.cursor, prefix)}"`;

@@ -4,7 +4,7 @@
  * The kinds are one closed table. Each has its place on the docs page, to which `type` leads.
  */
 import { ConcordError, type ErrorCode } from "../../core/errors.ts";
-import { Refusal, refusal } from "../answer.ts";
+import { Refusal, refusal, RETRY } from "../answer.ts";
 
 export interface ProblemKind {
   readonly status: number;
@@ -13,9 +13,6 @@ export interface ProblemKind {
   /** What to do, where the one who refuses knows nothing better. */
   readonly hint: string;
 }
-
-/** A second: whoever waits for less finds the same, and the client's user for more is gone. */
-const RETRY = { "retry-after": "1" } as const;
 
 export const PROBLEM_KINDS = {
   invalid: { status: 400, title: "The request cannot be understood", hint: "GET /openapi.json and /docs say what is taken here." },
@@ -34,9 +31,17 @@ export const PROBLEM_KINDS = {
     title: "The key is not as the request demands",
     hint: "Read the key again, decide anew, and send the ETag of that answer.",
   },
-  "too-large": { status: 413, title: "Too large", hint: "Split it: a key has 1,024 bytes, a value 8 MiB." },
+  "too-large": {
+    status: 413,
+    title: "Too large",
+    hint: "Split it: a key has 1,024 bytes, a value 1 MiB unless the node was started with another --max-value.",
+  },
   "url-too-long": { status: 414, title: "The URL is too long", hint: "A key has 1,024 bytes at most." },
-  encoded: { status: 415, title: "The body is compressed", hint: "Send it plain, without Content-Encoding." },
+  encoded: {
+    status: 415,
+    title: "The body is in a form that is not read here",
+    hint: "Send it plain, without Content-Encoding, and text as UTF-8.",
+  },
   internal: { status: 500, title: "A fault of the node", hint: "The node's log says more." },
   damaged: { status: 500, title: "What is stored is damaged", hint: "Ask another node, and look at this one's log." },
   "peer-failed": { status: 502, title: "Another node did not answer as it should", hint: "Try again." },
@@ -78,11 +83,17 @@ export class Problem extends Error {
   }
 }
 
-export function problemAnswer({ kind, message, details }: Problem): Response {
+export function problemAnswer(problem: Problem): Response {
+  const { kind, details } = problem;
+  const headers = { ...(RETRYABLE.has(kind) ? RETRY : {}), ...details.headers, "content-type": PROBLEM_TYPE };
+  return new Response(problemText(problem), { status: PROBLEM_KINDS[kind].status, headers });
+}
+
+export const PROBLEM_TYPE = "application/problem+json";
+
+export function problemText({ kind, message, details }: Problem): string {
   const { status, title, hint } = PROBLEM_KINDS[kind];
-  const body = { type: `/docs#${kind}`, title, status, detail: message, hint: details.hint ?? hint, field: details.field };
-  const headers = { ...(RETRYABLE.has(kind) ? RETRY : {}), ...details.headers, "content-type": "application/problem+json" };
-  return new Response(JSON.stringify(body), { status, headers });
+  return JSON.stringify({ type: `/docs#${kind}`, title, status, detail: message, hint: details.hint ?? hint, field: details.field });
 }
 
 /** Undefined for an error that is not meant for the client. */

@@ -32,7 +32,7 @@ const siblingList = v.object({
   ),
 });
 
-export function createReadRoute({ kv }: ModernDeps): Route {
+export function createReadRoute({ kv, unread }: ModernDeps): Route {
   return createRoute({
     method: "GET",
     path: "/v1/kv/{key}",
@@ -53,14 +53,22 @@ export function createReadRoute({ kv }: ModernDeps): Route {
     },
     problems: [404, 503],
     example: "curl -i localhost:8001/v1/kv/hello",
-    async handle({ key, query, headers }) {
+    async handle({ key, query, headers, outgoing }) {
       const seen = query.token ?? headers["concord-token"];
       if (query.r > 1 || seen !== undefined) await kv.refresh(key, { copies: query.r, token: seen });
       const value = kv.get(key);
       if (value === undefined) throw new Problem("key-not-found", `${JSON.stringify(key)} is not there`);
       const about = headersOf(value);
       if (isHeld(headers["if-none-match"], value.tag)) return new Response(null, { status: 304, headers: about });
-      if ((query.siblings || value.rule === "siblings") && value.siblings > 1) return siblingsAnswer(kv, key, about);
+      if ((query.siblings || value.rule === "siblings") && value.siblings > 1) {
+        const values = kv.siblings(key);
+        unread.add(
+          values.reduce((sum, each) => sum + each.value.length, 0),
+          outgoing,
+        );
+        return siblingsAnswer(key, values, about);
+      }
+      unread.add(value.value.length, outgoing);
       const type = { "content-type": mediaTypeOf(value), "content-length": String(value.value.length) };
       return new Response(value.value as Uint8Array<ArrayBuffer>, { headers: { ...about, ...HARMLESS, ...type } });
     },
@@ -75,9 +83,9 @@ function headersOf(value: KvValue): Record<string, string> {
   return headers;
 }
 
-function siblingsAnswer(kv: Kv, key: string, headers: Record<string, string>): Response {
+function siblingsAnswer(key: string, values: ReturnType<Kv["siblings"]>, headers: Record<string, string>): Response {
   const nowMs = Date.now();
-  const list = kv.siblings(key).map((value) => {
+  const list = values.map((value) => {
     const { dot, writer: node, writtenMs } = value;
     const about = { dot, node, time: new Date(writtenMs).toISOString(), expiresIn: expiresIn(value, nowMs) };
     return `{${valueField(value)},${JSON.stringify(about).slice(1)}`;

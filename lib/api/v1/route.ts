@@ -6,20 +6,19 @@
  * a key that is repaired is another key. What a route does not know in a query is refused: a mistyped `ttl` would otherwise be a
  * value that stays for ever.
  */
-import type { IncomingMessage } from "node:http";
 import * as v from "valibot";
+import type { Bindings } from "../request.ts";
 import { Problem } from "./problem.ts";
 
 export type Method = "GET" | "PUT" | "POST" | "DELETE";
 export type Fields = Readonly<Record<string, v.GenericSchema<unknown, unknown>>>;
 type Output<T extends Fields> = { readonly [K in keyof T]: v.InferOutput<T[K]> };
 
-export interface Request<Q extends Fields, H extends Fields> {
+export interface Request<Q extends Fields, H extends Fields> extends Bindings {
   /** What `{key}` stands for; "" where the path has none. */
   readonly key: string;
   readonly query: Output<Q>;
   readonly headers: Output<H>;
-  readonly incoming: IncomingMessage;
 }
 
 /** One answer, for the document: what it is, which headers it has, and its body. */
@@ -50,7 +49,7 @@ export interface RouteOptions<Q extends Fields, H extends Fields> {
 
 export interface Route extends Omit<RouteOptions<Fields, Fields>, "handle"> {
   /** Throws Problem. */
-  handle(key: string, query: ReadonlyMap<string, string>, incoming: IncomingMessage): Response | Promise<Response>;
+  handle(key: string, query: ReadonlyMap<string, string>, bindings: Bindings): Response | Promise<Response>;
 }
 
 export function createRoute<const Q extends Fields, const H extends Fields>(options: RouteOptions<Q, H>): Route {
@@ -58,10 +57,10 @@ export function createRoute<const Q extends Fields, const H extends Fields>(opti
   const headersSchema = v.object(options.headers);
   return {
     ...options,
-    handle(key, query, incoming) {
+    handle(key, query, { incoming, outgoing }) {
       const parsedQuery = parse(querySchema, Object.fromEntries(query), (name) => queryField(name, options.query));
       const parsedHeaders = parse(headersSchema, incoming.headers, (name) => ({ field: name }));
-      return options.handle({ key, query: parsedQuery, headers: parsedHeaders, incoming });
+      return options.handle({ key, query: parsedQuery, headers: parsedHeaders, incoming, outgoing });
     },
   };
 }

@@ -2,7 +2,6 @@
 import type { IncomingMessage } from "node:http";
 import * as v from "valibot";
 import type { Kv, KvOperation } from "../../core/kv.ts";
-import { ENTRY_BYTES_MAX } from "../../core/room.ts";
 import { conditionOf, etagOf } from "./conditions.ts";
 import type { ModernDeps } from "./deps.ts";
 import { Problem, problemOf } from "./problem.ts";
@@ -36,7 +35,7 @@ export function createWriteRoutes({ kv, bodies }: ModernDeps): Route[] {
     async handle({ key, query, headers, incoming }) {
       const contentType = contentTypeOf(headers["content-type"]);
       const condition = conditionOf(headers["if-match"], headers["if-none-match"]);
-      const value = await bodies.bytes(incoming, ENTRY_BYTES_MAX);
+      const value = await bodies.bytes(incoming, bodies.valueBytesMax);
       checkUtf8(contentType, value);
       const token = query.token ?? headers["concord-token"];
       return write(kv, { key, value, contentType, token, ttlMs: query.ttl, condition }, query.w);

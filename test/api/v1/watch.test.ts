@@ -1,5 +1,5 @@
 /** Watching: events over real sockets, going on after a break without a gap, and the limits of what waits for a watcher. */
-import { get, type IncomingMessage } from "node:http";
+import { get, type IncomingMessage, type ServerResponse } from "node:http";
 import test, { type ExecutionContext } from "ava";
 import { createFeed } from "../../../lib/api/v1/feed.ts";
 import { createWatchRoute, type WatchLimits } from "../../../lib/api/v1/watch.ts";
@@ -118,7 +118,10 @@ function createBench(limits: Partial<WatchLimits>) {
   const all = { watchersMax: 2, queueBytesMax: 1_000, heartbeatMs: 10_000, ...limits };
   const route = createWatchRoute({ kv, stopping: stopping.signal } as Parameters<typeof createWatchRoute>[0], all);
   const open = async (): Promise<ReadableStreamDefaultReader<Uint8Array>> => {
-    const answer = await route.handle("", new Map(), { method: "GET", headers: {} } as IncomingMessage);
+    const answer = await route.handle("", new Map(), {
+      incoming: { method: "GET", headers: {} } as IncomingMessage,
+      outgoing: {} as ServerResponse,
+    });
     return answer.body!.getReader();
   };
   const tell = (key: string): void => listeners.forEach((listener) => listener({ kind: "delete", key, value: undefined, token: "t" }));
