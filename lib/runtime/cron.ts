@@ -1,12 +1,13 @@
 /**
  * The one source of time that acts by itself: a tick every second, for ever. Everything periodic (pings, timeouts, sweeps) counts ticks.
  *
- * A second is the one pattern that cron can express evenly: of 60 seconds, "every seventh" leaves a gap of four at the end of each
- * minute, and "every ninetieth" means every sixtieth. node-cron follows the wall's clock, so its ticks stop when that is set back, and in
- * the hour of a change of summer time: UTC avoids the second, and against the first a guard on the monotonic clock makes a new task and
- * ticks itself when a tick is overdue. Ticks may therefore come in pairs; who counts time by them reads the monotonic clock as well.
+ * node-cron follows the wall's clock. Set back, its ticks stop, and so they do in the hour of a change of summer time; set forward, or after a
+ * sleep of the machine, it goes through every time that its pattern has missed, some 0.2 ms each, and for "every second" a day of them
+ * holds up the node for some 15 seconds. So each tick is a task of its own whose pattern names the very second, with its date: of that one at most a
+ * single time is missed. UTC avoids summer time, and a guard on the monotonic clock makes a new task and ticks itself when a tick is overdue.
+ * Ticks may therefore come in pairs; who counts time by them reads the monotonic clock as well.
  */
-import { schedule } from "node-cron";
+import { schedule, type ScheduledTask } from "node-cron";
 
 export interface Ticker {
   stop(): void;
@@ -14,7 +15,8 @@ export interface Ticker {
 
 export type CreateTicker = (onTick: () => void) => Ticker;
 
-const EVERY_SECOND = "* * * * * *";
+/** node-cron looks for times after the present second: a task made at its very end would miss the next one. */
+const LEAD_MS = 1_100;
 const GUARD_EVERY_MS = 1_000;
 /** Two seconds and a half without a tick: one that came late is not yet overdue. */
 const OVERDUE_MS = 2_500;
@@ -22,17 +24,17 @@ const OVERDUE_MS = 2_500;
 /** `onTick` must not throw. */
 export const createCronTicker: CreateTicker = (onTick) => {
   let lastMs = performance.now();
+  let task: ScheduledTask;
+  const start = (): ScheduledTask => schedule(patternOf(Date.now() + LEAD_MS), tick, { timezone: "UTC", suppressMissedWarning: true });
   const tick = (): void => {
     lastMs = performance.now();
-    onTick();
-  };
-  const start = () => schedule(EVERY_SECOND, tick, { noOverlap: true, timezone: "UTC", suppressMissedWarning: true });
-  let task = start();
-  const guard = setInterval(() => {
-    if (performance.now() - lastMs < OVERDUE_MS) return;
     void task.destroy();
     task = start();
-    tick();
+    onTick();
+  };
+  task = start();
+  const guard = setInterval(() => {
+    if (performance.now() - lastMs >= OVERDUE_MS) tick();
   }, GUARD_EVERY_MS);
   return {
     stop() {
@@ -41,3 +43,9 @@ export const createCronTicker: CreateTicker = (onTick) => {
     },
   };
 };
+
+/** Of the one second that holds this instant. A pattern has no year: it comes again after one, and by then another task has taken its place. */
+function patternOf(wallMs: number): string {
+  const at = new Date(wallMs);
+  return [at.getUTCSeconds(), at.getUTCMinutes(), at.getUTCHours(), at.getUTCDate(), at.getUTCMonth() + 1, "*"].join(" ");
+}

@@ -12,6 +12,7 @@ import { mkdir, open, readdir, readFile, realpath, rename, stat } from "node:fs/
 import { dirname, join } from "node:path";
 import { ConcordError } from "../core/errors.ts";
 import { damagedStore, lockedFolder } from "./failure.ts";
+import { DATA_FILE } from "./probe.ts";
 
 /** The format this program reads and writes: keys and records as they are since version 1. */
 export const STORAGE_FORMAT = 1;
@@ -119,17 +120,19 @@ async function draftMarker(path: string): Promise<void> {
   } finally {
     await file.close();
   }
-  await syncNames(path);
+  await synchronise(path);
 }
 
 async function placeMarker(path: string): Promise<void> {
+  // lmdb leaves its first pages to the system: a marker that survives a power cut without them would name an empty file ours.
+  await synchronise(join(path, DATA_FILE));
   await rename(join(path, MARKER_DRAFT), join(path, MARKER_FILE));
-  await syncNames(path);
-  await syncNames(dirname(path));
+  await synchronise(path);
+  await synchronise(dirname(path));
 }
 
-/** A new name, even of a file that is safe itself, may be lost in a power cut until its folder is synchronised. */
-async function syncNames(path: string): Promise<void> {
+/** Of a folder: a new name, even of a file that is safe itself, may be lost in a power cut until its folder is synchronised. */
+async function synchronise(path: string): Promise<void> {
   try {
     const folder = await open(path, "r");
     try {

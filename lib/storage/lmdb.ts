@@ -18,8 +18,9 @@ import { ConcordError } from "../core/errors.ts";
 import type { Storage, StorageChange, StorageKey, StoragePage } from "../core/ports.ts";
 import { lockedFolder, storageError } from "./failure.ts";
 import { openFolder, type Folder } from "./folder.ts";
-import { probe } from "./probe.ts";
+import { checkFreeSpace } from "./free-space.ts";
 import { checkKey, checkLimit, recordBytes, sealInto, unsealCopy } from "./record.ts";
+import { probeOrRemake } from "./unfinished.ts";
 
 export interface LmdbStorageOptions {
   /** Made when missing. A local disk: lmdb's locks and its memory map do not work on network file systems. */
@@ -97,7 +98,7 @@ export async function openLmdbStorage({ folder }: LmdbStorageOptions): Promise<S
   });
   let database: FastDatabase | undefined;
   try {
-    await probe(home.path, home.fresh);
+    await probeOrRemake(home.path, home.fresh);
     database = openDatabase(home.path);
     const snapshot = claim(database, home.path);
     await home.settle();
@@ -158,6 +159,11 @@ function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home
       waiting = [];
       try {
         if (refusal === undefined) {
+          checkFreeSpace(
+            home.path,
+            sum(group, ({ batch }) => batch.length),
+            sum(group, ({ records }) => records.length),
+          );
           await commit(database, group);
           const last = current.transaction;
           current = { transaction: database.useReadTransaction() };
@@ -248,6 +254,10 @@ function sealAll(batch: readonly StorageChange[]): Buffer {
   let end = 0;
   for (const { key, value } of batch) if (value !== undefined) end = sealInto(records, end, key, value);
   return records;
+}
+
+function sum<T>(list: readonly T[], of: (item: T) => number): number {
+  return list.reduce((total, item) => total + of(item), 0);
 }
 
 /** Resolves when all of the group is on the disk: without overlappingSync, lmdb's promise waits for that. */

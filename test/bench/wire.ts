@@ -8,7 +8,7 @@
 import { PINGS, sumOf } from "../support/reading-proxy.ts";
 import { Wire, type Counted } from "../support/wire.ts";
 import type { TestNode } from "../cluster/support.ts";
-import { type Scope } from "../cluster/support.ts";
+import type { Teardown } from "../cluster/support.ts";
 import { healTogether } from "../support/wire-many.ts";
 
 const KEYS = 1_000_000;
@@ -151,7 +151,7 @@ async function together(): Promise<void> {
   }
 }
 
-interface EndingScope extends Scope {
+interface EndingScope extends Teardown {
   end(): Promise<void>;
 }
 

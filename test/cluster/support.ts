@@ -19,9 +19,6 @@ export const MAIN = ["--import=tsx", "cmd/main.ts"] as const;
 const LINES_KEPT = 200;
 const WAIT_MS = 20_000;
 
-/** What is started is ended with this: a test, or a bench. */
-export type Scope = Pick<ExecutionContext, "teardown">;
-
 export interface NodeOptions {
   readonly name?: string;
   readonly port?: number;
@@ -32,6 +29,9 @@ export interface NodeOptions {
   readonly pingfreq?: number;
   readonly timeout?: number;
 }
+
+/** What ends with whoever asked for it: a test, or a run outside of the tests. */
+export type Teardown = Pick<ExecutionContext, "teardown">;
 
 export interface Exit {
   readonly code: number | null;
@@ -48,7 +48,7 @@ export class TestNode {
   #child: ChildProcess | undefined;
   #exited: Promise<Exit> = Promise.resolve({ code: null, signal: null });
 
-  constructor(t: Scope, port: number, options: NodeOptions) {
+  constructor(t: Teardown, port: number, options: NodeOptions) {
     this.port = port;
     this.options = options;
     this.client = createClient({ node: this.url });
@@ -249,7 +249,7 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-export async function temporaryFolder(t: Scope): Promise<string> {
+export async function temporaryFolder(t: Teardown): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "concord-test-"));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   return folder;

@@ -34,30 +34,34 @@ test.serial("cron: ticks about once a second until it is stopped", async (t) => 
   t.is(ticks, stoppedAt);
 });
 
-test.serial("cron: goes on ticking after the wall's clock was set back by an hour", async (t) => {
-  const RealDate = Date;
-  let offsetMs = 0;
-  class SteppedDate extends RealDate {
-    constructor(...parts: [] | [number]) {
-      if (parts.length === 0) super(RealDate.now() + offsetMs);
-      else super(...parts);
-    }
+for (const [how, stepMs] of [
+  ["back by an hour", -3_600_000],
+  ["forward by a month, without going through all that it has missed", 30 * 86_400_000],
+] as const)
+  test.serial(`cron: goes on ticking after the wall's clock was set ${how}`, async (t) => {
+    const RealDate = Date;
+    let offsetMs = 0;
+    class SteppedDate extends RealDate {
+      constructor(...parts: [] | [number]) {
+        if (parts.length === 0) super(RealDate.now() + offsetMs);
+        else super(...parts);
+      }
 
-    static override now(): number {
-      return RealDate.now() + offsetMs;
+      static override now(): number {
+        return RealDate.now() + offsetMs;
+      }
     }
-  }
-  globalThis.Date = SteppedDate as DateConstructor;
-  t.teardown(() => void (globalThis.Date = RealDate));
-  let ticks = 0;
-  const ticker = createCronTicker(() => void ticks++);
-  t.teardown(() => ticker.stop());
-  await pause(1_500);
-  offsetMs = -3_600_000;
-  const before = ticks;
-  await pause(6_500);
-  t.true(ticks - before >= 3, `${ticks - before} ticks in 6.5 seconds`);
-});
+    globalThis.Date = SteppedDate as DateConstructor;
+    t.teardown(() => void (globalThis.Date = RealDate));
+    let ticks = 0;
+    const ticker = createCronTicker(() => void ticks++);
+    t.teardown(() => ticker.stop());
+    await pause(1_500);
+    offsetMs = stepMs;
+    const before = ticks;
+    await pause(6_500);
+    t.true(ticks - before >= 3, `${ticks - before} ticks in 6.5 seconds`);
+  });
 
 function capture(isTTY: boolean): { readonly isTTY: boolean; write(text: string): void; text: string } {
   return {

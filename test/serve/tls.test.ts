@@ -74,7 +74,10 @@ test("a peer gets in with a certificate of the CA, and in no other way", async (
   }
   await t.throwsAsync(sendFrame(node, { ...peerOf(good), maxVersion: "TLSv1.2" }), { message: /alert protocol version/ });
   await t.throwsAsync(send(`http://127.0.0.1:${node.port}`, "GET", "/ping"), { code: "ECONNRESET" });
-  t.is((await sendRaw(`http://127.0.0.1:${node.port}`, "GET /store HTTP/1.1\r\nhost: localhost\r\n\r\n").catch(() => ({ text: "" }))).text, "");
+  t.is(
+    (await sendRaw(`http://127.0.0.1:${node.port}`, "GET /store HTTP/1.1\r\nhost: localhost\r\n\r\n").catch(() => ({ text: "" }))).text,
+    "",
+  );
   t.is((await ask(node, { ca, path: "/ping" })).text, '{"message":"pong"}');
   t.is((await ask(node, { ca, path: "/store" })).text, "[]\n", "clients have no certificates");
 });

@@ -1,5 +1,5 @@
 /** Whose folder it is: made when missing, refused when it is somebody else's, newer, or open in another process. */
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { ConcordError, type ErrorCode } from "../../lib/core/errors.ts";
@@ -144,4 +144,21 @@ test("folder: of processes that come at once, one at most gets in", async (t) =>
     await Promise.all(children.map((child) => child.kill()));
     await fillOnce(folder);
   }
+});
+
+test("a data file whose making was cut short by a power loss is made anew, one of a settled folder never", async (t) => {
+  const folder = await scratch(t);
+  await (await openLmdbStorage({ folder })).close();
+  await rename(join(folder, MARKER_FILE), join(folder, `.${MARKER_FILE}`));
+  for (const content of [Buffer.alloc(8_192), Buffer.alloc(4_096, 7), Buffer.from("half a page")]) {
+    await writeFile(join(folder, "data.mdb"), content);
+    const storage = await openLmdbStorage({ folder });
+    await storage.write([{ key: "k", value: Buffer.from("v") }]);
+    await storage.close();
+    await rename(join(folder, MARKER_FILE), join(folder, `.${MARKER_FILE}`));
+  }
+  await rename(join(folder, `.${MARKER_FILE}`), join(folder, MARKER_FILE));
+  await writeFile(join(folder, "data.mdb"), Buffer.alloc(8_192));
+  await refused(t, folder, "damaged", /is damaged/);
+  t.deepEqual(await readFile(join(folder, "data.mdb")), Buffer.alloc(8_192));
 });

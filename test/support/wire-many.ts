@@ -1,6 +1,6 @@
 /** Several real nodes, each behind a counting proxy, of which some come back at once: how often is each entry sent? */
 import { join } from "node:path";
-import { allUp, freePorts, putAll, sameHash, temporaryFolder, TestNode, type Scope } from "../cluster/support.ts";
+import { allUp, freePorts, putAll, sameHash, temporaryFolder, TestNode, type Teardown } from "../cluster/support.ts";
 import { openReadingProxy, sumOf, type ReadingProxy } from "./reading-proxy.ts";
 
 export interface ManyOptions {
@@ -19,7 +19,7 @@ export interface Streamed {
   readonly allBytes: number;
 }
 
-export async function healTogether(t: Scope, { nodes: count, away, keys, changed }: ManyOptions): Promise<Streamed> {
+export async function healTogether(t: Teardown, { nodes: count, away, keys, changed }: ManyOptions): Promise<Streamed> {
   const ports = await freePorts(count);
   const proxies: ReadingProxy[] = [];
   for (const port of ports) proxies.push(await openReadingProxy(port));

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { META } from "../../lib/core/layout.ts";
 import type { RepairReceipt } from "../../lib/core/output.ts";
 import { openLmdbStorage } from "../../lib/storage/lmdb.ts";
-import { freePorts, putAll, sameHash, temporaryFolder, TestNode, waitFor, type Scope } from "../cluster/support.ts";
+import { freePorts, putAll, sameHash, temporaryFolder, TestNode, waitFor, type Teardown } from "../cluster/support.ts";
 import { openReadingProxy, PINGS, REPAIR, sumOf, type ReadingProxy, type Crossing, type Sums } from "./reading-proxy.ts";
 
 export interface Counted {
@@ -54,7 +54,7 @@ export class Wire {
 
   /** Two nodes that hold so many keys; `again` of them were written twice. `wrap`: a program before node. */
   static async create(
-    t: Scope,
+    t: Teardown,
     keys: number,
     { again = 0, wrap = [] }: { readonly again?: number; readonly wrap?: readonly string[] } = {},
   ): Promise<Wire> {
