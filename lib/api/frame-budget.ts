@@ -16,8 +16,8 @@ const HEAVY_BYTES = 128 * 1024;
 /** What the parts of a message take in memory, measured on Node 20. */
 const [ENTRY_BYTES, DOT_BYTES, IDENTITY_BYTES, RANGE_BYTES] = [300, 56, 200, 16];
 
-/** A cell of a sketch that is asked for: it is folded, encoded, and put into a frame. */
-const CELL_BYTES = 36;
+/** A cell of a sketch that is asked for: twelve bytes that are copied, folded, encoded and put into a frame, and lie about until they are collected. */
+const CELL_BYTES = 128;
 
 export class FrameBudget {
   #held = 0;

@@ -3,14 +3,17 @@
  * absent costs one bit of the first byte.
  */
 import type { ByteReader, ByteWriter } from "./codec.ts";
-import { malformed, RANGES_MAX, readContext, writeContext } from "./codec.ts";
+import { malformed, readContext, writeContext } from "./codec.ts";
 import { readEntries, readScattered, readSummary, writeEntries, writeScattered, writeSummary } from "./frame-parts.ts";
 import type { RepairAnswer, RepairRequest, SketchFound } from "./message.ts";
 import { Context } from "./context.ts";
-import type { RelativeContext } from "./relative-context.ts";
+import { RELATIVE_EXCEPTIONS_MAX, type RelativeContext } from "./relative-context.ts";
 
 /** Cells of a sketch, and so the differences that one can show. */
 export const CELLS_MAX = 65_536;
+
+/** Dots whose entries one request wants: several times what anybody asks for at once (repair/asking.ts). */
+const WANTED_DOTS_MAX = 4_096;
 
 /** Exceptions in what a page covers: many times what fits into one (repair/answer.ts). */
 const COVERED_EXCEPTIONS_MAX = 1 << 16;
@@ -38,7 +41,7 @@ export function readRepairRequest(reader: ByteReader, exchange: number): RepairR
   const count = reader.varint(Number.MAX_SAFE_INTEGER);
   const cells = (flags & WANTS_CELLS) === 0 ? 0 : reader.varint(CELLS_MAX);
   if ((flags & WANTS_CELLS) !== 0 && cells === 0) throw malformed("a wish for no cells");
-  const wanted = (flags & WANTS_DOTS) === 0 ? undefined : readScattered(reader, CELLS_MAX);
+  const wanted = (flags & WANTS_DOTS) === 0 ? undefined : readScattered(reader, WANTED_DOTS_MAX);
   const sketch = (flags & HAS_SKETCH) === 0 ? undefined : reader.bytes(reader.left);
   const asked = { kind: "repair-request" as const, exchange, bytesMax, count, cells, seen: readContext(reader) };
   return { ...asked, ...(wanted && { wanted }), ...(sketch && { sketch }) };
@@ -76,11 +79,9 @@ export function readRepairAnswer(reader: ByteReader, exchange: number): RepairAn
   return { ...said, summary, context, covered, ...(found && { found }), ...(sketch && { sketch }), entries: readEntries(reader) };
 }
 
-/** Both together have no more gaps than a context may have: else they would be told as one. */
 function readRelative(reader: ByteReader, fromNothing: boolean): RelativeContext {
-  const gained = readContext(reader);
-  if (fromNothing) return { from: "nothing", gained, lacked: new Context() };
-  return { from: "seen", gained, lacked: readContext(reader, RANGES_MAX - gained.exceptionCount) };
+  if (fromNothing) return { from: "nothing", gained: readContext(reader), lacked: new Context() };
+  return { from: "seen", gained: readContext(reader, RELATIVE_EXCEPTIONS_MAX), lacked: readContext(reader, RELATIVE_EXCEPTIONS_MAX) };
 }
 
 const RESULTS = ["undecodable", "decoded", "not-ready"] as const;

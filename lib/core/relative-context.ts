@@ -16,17 +16,35 @@ export interface RelativeContext {
   readonly lacked: Context;
 }
 
+/**
+ * Exceptions of either part: 200 kB and some. A context that differs in more is told as it is. Whoever hears it holds both parts and the
+ * context that they make, so without this limit a frame of four megabytes would take a hundred.
+ */
+export const RELATIVE_EXCEPTIONS_MAX = 65_536;
+
 /** Always a copy: the outputs of a step leave after later steps of the same turn. */
 export function relativeTo(seen: Context, context: Context): RelativeContext {
-  if (seen.isEmpty) return wholeContext(context);
+  if (seen.isEmpty || isFarApart(seen, context)) return wholeContext(context);
   const gained = context.minus(seen);
   const lacked = seen.minus(context);
-  return weight(gained) + weight(lacked) < weight(context) ? { from: "seen", gained, lacked } : wholeContext(context);
+  const pays = weight(gained) + weight(lacked) < weight(context);
+  return pays && fits(gained) && fits(lacked) ? { from: "seen", gained, lacked } : wholeContext(context);
 }
 
 /** A lower bound of the context, with at most so many exceptions among what is news. */
 export function boundRelativeTo(seen: Context, context: Context, exceptionsMax: number): RelativeContext {
-  return { from: "seen", gained: context.minus(seen).lowerBound(exceptionsMax), lacked: seen.minus(context) };
+  const lacked = isFarApart(seen, context) ? undefined : seen.minus(context);
+  if (lacked === undefined || !fits(lacked)) return wholeContext(context.lowerBound(exceptionsMax));
+  return { from: "seen", gained: context.minus(seen).lowerBound(exceptionsMax), lacked };
+}
+
+/** Each gap of `seen` that the context has not shows in what was gained or in what is lacked. Neither is made to find that it is too much. */
+function isFarApart(seen: Context, context: Context): boolean {
+  return seen.exceptionCount > context.exceptionCount + 2 * RELATIVE_EXCEPTIONS_MAX;
+}
+
+function fits({ exceptionCount }: Context): boolean {
+  return exceptionCount <= RELATIVE_EXCEPTIONS_MAX;
 }
 
 export function wholeContext(context: Context): RelativeContext {

@@ -31,6 +31,9 @@ const PAGE_ROWS = 256;
 /** Exceptions of the context in a page that is not the last; there it is only a lower bound. */
 const BOUND_EXCEPTIONS = 64;
 
+/** Exceptions of what the asker has seen, beyond which it is not looked at how many of its dots are news: that takes a copy. */
+const SEEN_EXCEPTIONS_MAX = 65_536;
+
 /** Without `sketches` and `options` no sketch goes with it. */
 export function answerRequest(store: Store, request: RepairRequest, sketches?: Sketches, options?: LadderOptions): RepairAnswer {
   const page = new Page(store, Math.min(request.bytesMax, ANSWER_BYTES));
@@ -70,7 +73,13 @@ function sketchFor(
 ): { readonly sketch?: Uint8Array } {
   if (sketches?.isReady !== true) return {};
   if (request.cells > 0) return { sketch: sketches.take(request.cells).encode() };
-  if (namesDeletions || options === undefined || !sketchPays(options.firstCells, store.count, options)) return {};
+  if (
+    namesDeletions ||
+    request.seen.exceptionCount > SEEN_EXCEPTIONS_MAX ||
+    options === undefined ||
+    !sketchPays(options.firstCells, store.count, options)
+  )
+    return {};
   // What the asker wrote differs as well, and so does what it holds too much of.
   const unheard = request.seen.minus(store.context).dotCount();
   const shown = dotsShownBy(options.firstCells);

@@ -143,7 +143,7 @@ test.serial("frames that a hostile peer sends: each is refused and counted, the 
     const sketch = (cells: Uint8Array) => requestOf(new Context(), { count: 2 ** 50, sketch: cells });
     for (const length of [1, 12 * 96, 12 * 1_536, 12 * 65_536, 12 * 100_000]) await peer.send(node.url, sketch(Buffer.alloc(length, 0x5a)));
   });
-  await attempt("wishes for the largest sketch and for dots by the ten thousand, many side by side", async () => {
+  await attempt("wishes for the largest sketch and for dots by the thousand, many side by side", async () => {
     const wishes = [requestOf(peer.seen, { cells: 65_536 }), requestOf(new Context(), { wanted: scattered() })];
     await Promise.all(Array.from({ length: 200 }, (_, i) => peer.send(node.url, wishes[i % wishes.length]!).catch(() => undefined)));
   });
@@ -199,7 +199,7 @@ test.serial("answers that a node has asked for: endless, trickling, or larger th
 /** As many dots as one request may name, each on its own. */
 function scattered(): Context {
   const dots = new Context();
-  for (let counter = 1; counter < 2 * 65_536; counter += 2) dots.addRange("hostile!", counter, counter);
+  for (let counter = 1; counter < 2 * 4_096; counter += 2) dots.addRange("hostile!", counter, counter);
   return dots;
 }
 

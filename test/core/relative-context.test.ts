@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "ava";
 import fc from "fast-check";
 import { Context } from "../../lib/core/context.ts";
-import { absoluteOf, boundRelativeTo, relativeTo, weight, wholeContext } from "../../lib/core/relative-context.ts";
+import { absoluteOf, boundRelativeTo, RELATIVE_EXCEPTIONS_MAX, relativeTo, weight, wholeContext } from "../../lib/core/relative-context.ts";
 import { anyContext } from "../support/messages.ts";
 import { holds } from "../support/property.ts";
 import { dots } from "../support/stores.ts";
@@ -42,4 +42,25 @@ test("after an ordinary outage it is the news and nothing else, and it is a copy
   const whole = wholeContext(context);
   for (const dot of dots("zzzzzzzz", 1)) context.add(dot);
   t.false(gained.covers(Context.of(dots("zzzzzzzz", 1))) || whole.gained.covers(Context.of(dots("zzzzzzzz", 1))));
+});
+
+test("too many gaps between the two: it is told as it is, as a whole or as a bound", (t) => {
+  const context = new Context();
+  context.addRange("aaaaaaaa", 1, 1_000_000);
+  const seen = new Context();
+  for (let counter = 1; counter < 4 * RELATIVE_EXCEPTIONS_MAX; counter += 3) seen.addRange("aaaaaaaa", counter, counter);
+  seen.addRange("bbbbbbbb", 1, 10);
+  const gapped = context.minus(seen);
+  for (const [of, from] of [
+    [context, seen],
+    [gapped, context],
+    [seen, new Context()],
+    [context, gapped],
+  ] as const) {
+    t.is(relativeTo(from, of).from, "nothing");
+    t.true(absoluteOf(relativeTo(from, of), from).equals(of));
+    const bound = boundRelativeTo(from, of, 64);
+    t.true(of.covers(absoluteOf(bound, from)));
+    t.true(Math.max(bound.gained.exceptionCount, bound.lacked.exceptionCount) <= RELATIVE_EXCEPTIONS_MAX);
+  }
 });
