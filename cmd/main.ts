@@ -34,6 +34,10 @@ const commands: Readonly<Record<string, Listed>> = {
   status: { summary: "a node, its peers, and whether they hold the same", load: async () => (await import("./status.ts")).status },
   keygen: { summary: "makes a cluster key, or tokens for clients", load: async () => (await import("./keygen.ts")).keygen },
   certs: { summary: "makes a CA and certificates for nodes", load: async () => (await import("./certs.ts")).certs },
+  repair: {
+    summary: "repairs a node from a peer now, or tells what that would do",
+    load: async () => (await import("./repair.ts")).repair,
+  },
   scrub: {
     summary: "has a node read all that it has stored, and put right what its disk has damaged",
     load: async () => (await import("./scrub.ts")).scrub,

@@ -62,10 +62,11 @@ function keysOf({ keys, count }: NodeReport): string {
 function repairOf({ lastRepair, repairingWith }: NodeReport): string {
   const running = repairingWith === undefined ? "" : `under way with ${repairingWith}`;
   if (lastRepair === undefined) return running === "" ? "none yet" : running;
-  const { kind, peer, result, entriesIn, dropped, bytesIn, requests, tookMs } = lastRepair;
+  const { kind, why, peer, result, differences, entriesIn, dropped, bytesIn, bytesOut, requests, tookMs } = lastRepair;
   const gone = dropped === 0 ? "" : `, ${counted(dropped, "value")} removed`;
-  const rounds = `${counted(requests, "request")}, ${bytesText(bytesIn)} received, ${Math.round(tookMs)} ms`;
-  const last = `${kind} from ${peer}: ${counted(entriesIn, "entry", "entries")} received${gone} (${rounds}; ${RESULTS[result] ?? result})`;
+  const rounds = `${counted(requests, "request")}, ${bytesText(bytesIn)} received, ${bytesText(bytesOut)} sent, ${Math.round(tookMs)} ms`;
+  const found = `${counted(differences, "value")} differed, ${counted(entriesIn, "entry", "entries")} received${gone}`;
+  const last = `${kind} from ${peer}: ${found} (${rounds}; ${RESULTS[result] ?? result}); ${kind}, because ${why}`;
   return running === "" ? last : `${running}; before: ${last}`;
 }
 
@@ -116,9 +117,9 @@ export function waitingOf({ waiting, waitingKeys }: NodeReport["scrub"]): string
   return `lost by this node's disk, waiting for a peer or a new write: ${counted(waiting, "key")} (${named}${more})`;
 }
 
-const RESULTS: Readonly<Record<string, string>> = {
+export const RESULTS: Readonly<Record<string, string>> = {
   joined: "complete",
-  behind: "merged; the peer has to repair from here first",
+  behind: "merged; whether all is there shows when the peer has repaired from here",
   differs: "did not verify, will be repeated",
   "too-many-drops": "refused, it would have removed too much",
   interrupted: "interrupted, will be repeated",
@@ -155,7 +156,7 @@ export function bytesText(bytes: number): string {
   return bytes < 10_000_000 ? `${Math.round(bytes / 1_000)} kB` : `${Math.round(bytes / 1_000_000)} MB`;
 }
 
-function counted(number: number, one: string, many = `${one}s`): string {
+export function counted(number: number, one: string, many = `${one}s`): string {
   return `${number} ${number === 1 ? one : many}`;
 }
 

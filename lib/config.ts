@@ -40,6 +40,8 @@ export const REPLICA_DEFAULTS: ReplicaDefaults = {
   dropShareMax: 0.5,
   /** A record takes some fifty bytes beside its value, so from eighteen entries on a first sketch costs less than they do. */
   entryBytes: 64,
+  /** A little over a kilobyte: less than HTTP's headers of a few pings, and enough for some fifty differences. */
+  firstCells: 96,
   /** Below this a share says little. */
   dropsAllowed: 1_000,
 };

@@ -16,7 +16,7 @@ import type { Message } from "./core/message.ts";
 import type { WriteResult } from "./core/output.ts";
 import type { StorageChange } from "./core/ports.ts";
 import type { NodeDeps, NodeListeners } from "./node/deps.ts";
-import { isLong, newTurn, Pace, type Queued, type Turn } from "./node/turn.ts";
+import { hasRoom, isLong, newTurn, Pace, type Queued, type Turn } from "./node/turn.ts";
 import { Waiting } from "./node/waiting.ts";
 import type { Input, Operation, Replica } from "./replica.ts";
 
@@ -24,15 +24,6 @@ export type { NodeDeps, NodeListeners } from "./node/deps.ts";
 
 /** Inputs that wait; more are refused as `overloaded`. At 1 KB each some 16 MB. */
 export const INBOX_MAX = 16_384;
-
-/** Inputs of one turn: bounds the turn and the batch. */
-export const TURN_INPUTS_MAX = 1_024;
-
-/** Operations of one turn: a bulk request of thousands is a turn of its own. */
-const TURN_OPERATIONS_MAX = 8_192;
-
-/** Rows of one batch after which no more inputs join it: handing them to the storage takes about two microseconds each, in one go. */
-const TURN_ROWS_MAX = 4_096;
 
 export class Node {
   readonly replica: Replica;
@@ -101,6 +92,11 @@ export class Node {
   /** A peer that speaks only the base protocol answered a ping. */
   answeredBase(from: string): void {
     if (this.#stopped === undefined) this.#post({ input: { type: "base-pong", from }, reply: undefined });
+  }
+
+  /** An operator wants a repair from this peer now, or to know what it would do; either is told as an event. */
+  operate(type: "repair" | "compare", peer: string): void {
+    if (this.#stopped === undefined) this.#post({ input: { type, peer }, reply: undefined });
   }
 
   /** To be called about once a second. */
@@ -179,7 +175,7 @@ export class Node {
     let taken = 0;
     let continues = false;
     try {
-      while (!this.#yields && taken < this.#inbox.length && this.#hasRoom(turn)) {
+      while (!this.#yields && taken < this.#inbox.length && hasRoom(turn, this.replica.store.pendingRows)) {
         const queued = this.#inbox[taken++]!;
         turn.inputs.push(queued);
         if (queued.input.type === "write") turn.operations += queued.input.operations.length;
@@ -196,11 +192,6 @@ export class Node {
     }
     this.#inbox = taken === this.#inbox.length ? [] : this.#inbox.slice(taken);
     if (continues) this.#continue();
-  }
-
-  #hasRoom(turn: Turn): boolean {
-    if (turn.inputs.length >= TURN_INPUTS_MAX || turn.operations >= TURN_OPERATIONS_MAX) return false;
-    return this.replica.store.pendingRows < TURN_ROWS_MAX;
   }
 
   /** The next slice of a long work: no effect that has to wait for the batch, and behind whatever the sockets have brought meanwhile. */

@@ -5,27 +5,29 @@
  * values, and the store's changes wait in its overlay. The node (node.ts) makes them durable and only then carries the
  * outputs out. So the simulator can run thousands of these under any schedule and replay every one.
  */
-import type { MergeOutcome } from "./core/change.ts";
 import { DamagedRecordError } from "./core/damaged.ts";
 import { newIncarnation } from "./core/dot.ts";
 import { ConcordError } from "./core/errors.ts";
-import type { Message, Push, RepairAnswer, RepairRequest } from "./core/message.ts";
+import type { Message } from "./core/message.ts";
 import type { Output } from "./core/output.ts";
 import type { Now, Random } from "./core/ports.ts";
 import type { RemovalLimits } from "./core/removal-guard.ts";
 import type { Store } from "./core/store.ts";
 import { createStaticMembership, type Membership } from "./peers/membership.ts";
 import { Pinger, type PingerOptions } from "./peers/pinger.ts";
-import { damageFound, Puller, refusedOf, type PullerOptions } from "./repair/puller.ts";
+import { Comparer } from "./repair/comparer.ts";
+import { damageFound, Puller, type PullerOptions } from "./repair/puller.ts";
 import { Sketches } from "./repair/sketches.ts";
 import { Pusher, type PusherOptions } from "./repair/pusher.ts";
-import { answerOf } from "./replica/answer-of.ts";
 import type { Input, Operation } from "./replica/input.ts";
-import { changed, Changes, isDamageFound, refused } from "./replica/changes.ts";
+import { changed, isDamageFound, refused } from "./replica/changes.ts";
+import { MergeReports } from "./replica/merge-reports.ts";
 import { Objections } from "./replica/objections.ts";
 import { apply, refusalOf, type Applied } from "./replica/operations.ts";
 import { Reads } from "./replica/reads.ts";
+import { RepairTalk } from "./replica/repair-talk.ts";
 import { Scrubber } from "./replica/scrubber.ts";
+import { takePush } from "./replica/take-push.ts";
 
 export interface ReplicaOptions extends Omit<PingerOptions, "instance">, PullerOptions, PusherOptions, RemovalLimits {
   /** Addresses of the peers; the node's own may be among them. */
@@ -50,11 +52,17 @@ export class Replica {
   readonly #puller: Puller;
   readonly #pusher: Pusher;
   readonly #reads: Reads;
-  readonly #changes = new Changes();
+  readonly #comparer: Comparer;
   readonly #objections: Objections;
+  readonly #repairs: RepairTalk;
+  readonly #reports = new MergeReports();
   readonly scrubber: Scrubber;
   #exchange = 0;
   #sweptMs = -Infinity;
+  /** A `continue` is on its way. */
+  #continues = false;
+  /** The building of the sketch has met a damaged row: until the next tick, for a scrub makes that row anew. */
+  #tableWaits = false;
 
   constructor(store: Store, options: ReplicaOptions, random: Random, now: Now) {
     this.store = store;
@@ -70,9 +78,17 @@ export class Replica {
     this.#sketches = new Sketches(store);
     this.scrubber = new Scrubber(store, this.#sketches, now);
     this.#puller = new Puller(store, options, random, nextExchange, this.#sketches);
+    this.#comparer = new Comparer(store, this.#sketches, options, nextExchange);
     this.#objections = new Objections(store);
     this.#pusher = new Pusher(store, this.membership, options, nextExchange);
     this.#reads = new Reads(store, this.membership, this.#pusher, options, nextExchange);
+    this.#repairs = this.#repairTalk();
+  }
+
+  #repairTalk(): RepairTalk {
+    const [sketches, puller, comparer, objections] = [this.#sketches, this.#puller, this.#comparer, this.#objections];
+    const { store, membership } = this;
+    return new RepairTalk({ store, membership, sketches, puller, comparer, objections, reports: this.#reports, options: this.#options });
   }
 
   /** Sizes of what is bounded, for checks and status. */
@@ -86,12 +102,31 @@ export class Replica {
     return this.#puller.activePeer;
   }
 
-  step(input: Input, now: Now): Output[] {
-    this.store.removals.at(now.monotonicMs);
-    return this.#pastDamage(now, () => this.#step(input, now));
+  /** For checks: the sketch is that of the entries. */
+  get isSketchSound(): boolean {
+    return !this.#sketches.isReady || this.#sketches.isSound;
   }
 
-  #step(input: Input, now: Now): Output[] {
+  get sketchReady(): boolean {
+    return this.#sketches.isReady;
+  }
+
+  step(input: Input, now: Now): Output[] {
+    this.store.removals.at(now.monotonicMs);
+    if (input.type === "continue") this.#continues = false;
+    return this.#withOneContinue(this.#pastDamage(now, () => this.#decide(input, now)));
+  }
+
+  /** Long works go on by one chain of `continue` for all of them: a repair's, and the building of the sketch after an open. */
+  #withOneContinue(outputs: Output[]): Output[] {
+    const wanted = (!this.#sketches.isReady && !this.#tableWaits) || outputs.some(({ type }) => type === "continue");
+    const others = outputs.filter(({ type }) => type !== "continue");
+    if (!wanted || this.#continues) return others;
+    this.#continues = true;
+    return [...others, { type: "continue" }];
+  }
+
+  #decide(input: Input, now: Now): Output[] {
     switch (input.type) {
       case "write":
         return this.#onWrite(input, now);
@@ -104,10 +139,15 @@ export class Replica {
         return this.#onPeers([...this.#reads.onPeerFailed(input.to), ...this.#pinger.onUnreachable(input.to, input.why, now)], now);
       case "base-pong":
         return this.#onPeers(this.#pinger.onBasePong(input.from, now), now);
+      case "repair":
+        this.#puller.wantNow(input.peer, now);
+        return this.#puller.onTick(now);
+      case "compare":
+        return this.#comparer.start(input.peer, now);
       case "tick":
         return this.#onTick(now);
       case "continue":
-        return this.#afterPull(this.#puller.activePeer ?? "", this.#puller.onContinue(now), now);
+        return [...this.#buildTable(), ...this.#repairs.afterPull(this.#puller.activePeer ?? "", this.#puller.onContinue(now), now)];
       case "scrub":
         return this.scrubber.want(input.reason, now);
       case "scrub-slice":
@@ -135,6 +175,17 @@ export class Replica {
     return [...outputs, ...this.#puller.abandon(now), ...this.scrubber.want("damage", now)];
   }
 
+  #buildTable(): Output[] {
+    try {
+      this.#sketches.step();
+      return [];
+    } catch (error) {
+      if (!(error instanceof DamagedRecordError)) throw error;
+      this.#tableWaits = true;
+      return [damageFound(error)];
+    }
+  }
+
   #scrubSome(now: Now): Output[] {
     return this.scrubber.step(now, () => {
       const outputs = this.#puller.abandon(now);
@@ -144,16 +195,17 @@ export class Replica {
   }
 
   #onTick(now: Now): Output[] {
+    this.#tableWaits = false;
     const summary = () => this.store.summary();
     const outputs = this.#onPeers(this.#pinger.onTick(summary, now), now);
-    outputs.push(...this.#pusher.onTick(now), ...this.#puller.onTick(now), ...this.#scrubSome(now), ...this.scrubber.onTick());
+    outputs.push(...this.#pusher.onTick(now), ...this.#puller.onTick(now), ...this.#comparer.onTick(now));
+    outputs.push(...this.#scrubSome(now), ...this.scrubber.onTick());
     // What a damaged record ends here must not keep the pings from leaving.
     for (const work of [() => this.#reads.onTick(now), () => this.#sweep(now)]) outputs.push(...this.#pastDamage(now, work));
     return outputs;
   }
 
   #sweep(now: Now): Output[] {
-    this.#sketches.step();
     const outputs: Output[] = [];
     if (now.monotonicMs - this.#sweptMs < this.#options.sweepEveryMs) return outputs;
     this.#sweptMs = now.monotonicMs;
@@ -199,79 +251,32 @@ export class Replica {
     switch (message.kind) {
       case "ping": {
         const { outputs, pullFrom } = this.#pinger.onPing(message, this.store.summary(), now);
-        if (pullFrom !== undefined) this.#puller.want(pullFrom.address, false, now);
+        if (pullFrom !== undefined) this.#puller.want(pullFrom.address, false, now, message.summary);
         return outputs;
       }
       case "pong": {
-        const wasUp = this.membership.find(from)?.isUp === true;
+        const { isUp: wasUp, wasMet } = this.membership.find(from) ?? { isUp: false, wasMet: false };
         const { outputs, pullFrom } = this.#pinger.onPong(from, message, this.store.summary(), now);
         if (pullFrom === undefined) return this.#onPeers(outputs, now);
-        this.#puller.want(pullFrom.address, !wasUp, now);
+        // A peer that was away is the one to repair; it will have, by the time that chance lets us ask.
+        this.#puller.want(pullFrom.address, !wasUp && !wasMet, now, message.summary);
         return [...this.#onPeers(outputs, now), ...(wasUp ? [] : this.#puller.onTick(now))];
       }
       case "push":
-        return this.#onPush(from, message, now);
+        return takePush({ store: this.store, objections: this.#objections, reports: this.#reports }, from, message, now.wallMs);
       case "push-ack":
         return this.#pusher.onAck(from, message, now);
       case "read-request":
         return this.#reads.answer(message);
       case "read-answer": {
         const { outputs, merged } = this.#reads.onAnswer(from, message, now);
-        return [...this.#changes.of(from, merged), ...outputs];
+        return [...this.#reports.of(from, merged), ...outputs];
       }
       case "repair-request":
-        return this.#onRepairRequest(from, message, now);
+        return this.#repairs.onRequest(from, message, now);
       case "repair-answer":
-        return this.#onRepairAnswer(from, message, now);
+        return this.#repairs.onAnswer(from, message, now);
     }
-  }
-
-  #onPush(from: string, push: Push, now: Now): Output[] {
-    const objections = this.#objections.to(from, push.context);
-    const outputs: Output[] = objections ?? [];
-    const merged: MergeOutcome[] = [];
-    let accepted = objections === undefined;
-    for (const entry of accepted ? push.entries : []) {
-      try {
-        merged.push(this.store.merge(entry, push.context, now.wallMs));
-      } catch (error) {
-        if (!(error instanceof ConcordError)) throw error;
-        accepted = false;
-        outputs.push(refusedOf(from, error));
-        if (!(error instanceof DamagedRecordError)) break;
-      }
-    }
-    outputs.push(...this.#changes.of(from, merged), { type: "reply", message: { kind: "push-ack", exchange: push.exchange, accepted } });
-    return outputs;
-  }
-
-  #onRepairRequest(from: string, request: RepairRequest, now: Now): Output[] {
-    const objections = this.#objections.to(from, request.seen);
-    if (objections !== undefined) return objections;
-    const answer = answerOf(this.store, this.#sketches, request);
-    if (answer instanceof ConcordError) return [refusedOf(from, answer)];
-    const outputs: Output[] = [{ type: "reply", message: answer }];
-    if (answer.entries.length > 0) {
-      const bytes = answer.entries.reduce((sum, entry) => sum + entry.key.length + entry.record.length, 0);
-      outputs.push({ type: "event", event: { kind: "repair-answered", peer: from, entries: answer.entries.length, bytes } });
-    }
-    if (this.membership.find(from) !== undefined) this.#puller.onAnswered(from, answer.more, now);
-    // Whoever asks tells what it has seen: when that is more than we have, we are the next to ask. (A sketch does not tell.)
-    if (this.membership.find(from)?.isUp === true && !this.store.context.covers(request.seen)) this.#puller.want(from, false, now);
-    return outputs;
-  }
-
-  #onRepairAnswer(from: string, answer: RepairAnswer, now: Now): Output[] {
-    const objections = this.#objections.to(from, answer.context);
-    if (objections !== undefined) return [...objections, ...this.#puller.onPeerDown(from, now)];
-    return this.#afterPull(from, this.#puller.onAnswer(answer, now), now);
-  }
-
-  #afterPull(from: string, step: ReturnType<Puller["onContinue"]>, now: Now): Output[] {
-    const outputs = [...this.#changes.of(from, step.merged), ...step.outputs];
-    const ended = step.outputs.some((output) => output.type === "event" && output.event.kind === "repair-ended");
-    if (ended) outputs.push(...this.#puller.onTick(now));
-    return outputs;
   }
 
   #onPeers(outputs: Output[], now: Now): Output[] {
@@ -280,7 +285,7 @@ export class Replica {
       if (output.type !== "event") continue;
       if (output.event.kind === "in-sync") this.#puller.unwant(output.event.peer);
       if (output.event.kind !== "peer-down") continue;
-      more.push(...this.#puller.onPeerDown(output.event.peer, now));
+      more.push(...this.#puller.onPeerDown(output.event.peer, now), ...this.#comparer.onPeerDown(output.event.peer));
       this.#pusher.onPeerDown(output.event.peer);
       more.push(...this.#reads.onPeerFailed(output.event.peer));
     }

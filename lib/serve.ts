@@ -170,7 +170,7 @@ function compose(parts: Parts, options: NodeOptions): RunningNode {
     { onEvent, onChange: (key, before, after) => kv.onChange(key, before, after), onFailure },
   );
   const valueBytesMax = options.valueBytesMax ?? VALUE_BYTES_MAX;
-  const kv = createKv({ node, storage, clock, name, address, valueBytesMax });
+  const kv = createKv({ node, storage, clock, name, address, valueBytesMax, later });
   const clientsKv = withoutWritesWhen(() => stopping !== undefined, kv);
   const memory = createBaseMemory(clientsKv);
   const basePeers = createBasePeers({
@@ -209,7 +209,10 @@ function compose(parts: Parts, options: NodeOptions): RunningNode {
   server.serve(guardBrowsers(app, { allowed: options.allowOrigins ?? [], trustsOwnMachine, address }));
   access.follow(log, server);
 
-  const ticker = (options.createTicker ?? createCronTicker)(() => node.tick());
+  const ticker = (options.createTicker ?? createCronTicker)(() => {
+    node.tick();
+    round.look();
+  });
   const scrubs = options.scrub === undefined ? undefined : createCronSchedule(options.scrub, () => void node.scrub("scheduled"));
   node.tick();
   round.look();
@@ -272,6 +275,11 @@ async function within(deadlineMs: number, work: Promise<void>): Promise<void> {
 const DISK_MS_MIN = 1_000;
 
 const LOOK_EVERY_MS = 10;
+
+function later(work: () => void, ms: number): { cancel(): void } {
+  const timer = setTimeout(work, ms);
+  return { cancel: () => clearTimeout(timer) };
+}
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

@@ -6,7 +6,8 @@ import test from "ava";
 import { ConcordError } from "../lib/core/errors.ts";
 import { entryAt, META } from "../lib/core/layout.ts";
 import type { Message } from "../lib/core/message.ts";
-import { INBOX_MAX, TURN_INPUTS_MAX, type Node } from "../lib/node.ts";
+import { INBOX_MAX, type Node } from "../lib/node.ts";
+import { TURN_INPUTS_MAX } from "../lib/node/turn.ts";
 import type { Operation } from "../lib/replica.ts";
 import {
   createHeldStorage,

@@ -3,6 +3,7 @@ import test from "ava";
 import { REPLICA_DEFAULTS } from "../lib/config.ts";
 import { Context } from "../lib/core/context.ts";
 import type { Message, Ping, Push, RepairRequest, Summary } from "../lib/core/message.ts";
+import { wholeContext } from "../lib/core/relative-context.ts";
 import type { Output } from "../lib/core/output.ts";
 import { SIBLINGS_WRITE_MAX } from "../lib/core/room.ts";
 import { SWEEP_FOREIGN_AFTER_MS } from "../lib/core/expiry.ts";
@@ -128,8 +129,8 @@ test("a sibling that comes about is told; a clock that is far ahead is counted, 
 
 const tellings: Record<string, (seen: Context, summary: Summary) => Message> = {
   "a push": (context) => ({ kind: "push", exchange: 1, entries: [], context }),
-  "a repair request": (seen) => ({ kind: "repair-request", exchange: 1, seen, bytesMax: 1000 }),
-  "a repair answer": (context, summary) => ({ kind: "repair-answer", exchange: 1, entries: [], covered: new Context(), more: true, context, summary }), // prettier-ignore
+  "a repair request": (seen) => ({ kind: "repair-request", exchange: 1, seen, bytesMax: 1000, count: 0, cells: 0 }),
+  "a repair answer": (context, summary) => ({ kind: "repair-answer", exchange: 1, entries: [], covered: new Context(), more: true, namesDeletions: true, context: wholeContext(context), summary }), // prettier-ignore
 };
 
 for (const [what, tell] of Object.entries(tellings)) {
@@ -155,7 +156,7 @@ test("a repair request is answered; who has seen more than we have is the next t
   const replica = await createTestReplica("a", { peers: ["b"] });
   write(replica, [put("k")]);
   meet(replica, "b");
-  const request: RepairRequest = { kind: "repair-request", exchange: 3, seen: new Context(), bytesMax: 1000 };
+  const request: RepairRequest = { kind: "repair-request", exchange: 3, seen: new Context(), bytesMax: 1000, count: 0, cells: 0 };
   t.deepEqual(shownOutputs(hear(replica, "b", request)), ["reply repair-answer", "repair-answered b"]);
   t.is(replica.load.wantedPulls, 0);
   hear(replica, "b", { ...request, seen: Context.of(dots("zzzzzzzz", 1)) });
@@ -225,9 +226,29 @@ test("a value of another node is swept an hour later: its writer's clock set the
 test("what nobody waits for is dropped: replies to nothing, and a turn of work when there is none", async (t) => {
   const replica = await createTestReplica("a", { peers: ["b"] });
   const { store } = replica;
-  const answer: Message = { kind: "repair-answer", exchange: 1, entries: [], covered: new Context(), more: false, context: new Context(), summary: store.summary() }; // prettier-ignore
+  const answer: Message = { kind: "repair-answer", exchange: 1, entries: [], covered: new Context(), more: false, namesDeletions: true, context: wholeContext(new Context()), summary: store.summary() }; // prettier-ignore
   const messages: Message[] = [answer, pingFrom("b", replica, "pong", 9), { kind: "push-ack", exchange: 5, accepted: true }];
   for (const message of messages) t.deepEqual(hear(replica, "b", message), [], message.kind);
   t.deepEqual(replica.step({ type: "continue" }, at(0)), []);
   t.deepEqual(replica.step({ type: "unreachable", to: "stranger", why: "" }, at(0)), []);
+});
+
+test("a context full of gaps is told to nobody who has seen all of it, but to whoever has such a context too, or nothing yet", async (t) => {
+  const gaps = new Context();
+  for (let counter = 1; counter < 60_000; counter += 2) gaps.addRange("aaaaaaaa", counter, counter);
+  const seen = new Context();
+  seen.addRange("aaaaaaaa", 1, 60_000);
+  const request: RepairRequest = { kind: "repair-request", exchange: 1, seen, bytesMax: 1000, count: 0, cells: 0 };
+  for (const { context, asked, answered } of [
+    { context: gaps, asked: request, answered: false },
+    { context: gaps, asked: { ...request, sketch: new Uint8Array(96 * 12) }, answered: true },
+    { context: gaps, asked: { ...request, seen: new Context() }, answered: true },
+    { context: gaps, asked: { ...request, seen: gaps }, answered: true },
+    { context: Context.of(dots("aaaaaaaa", 1)), asked: request, answered: true },
+  ]) {
+    const replica = await createTestReplica("a", { peers: ["b"] });
+    replica.store.joinContext(context);
+    meet(replica, "b");
+    t.is(messageIn(hear(replica, "b", asked, 1), "repair-answer") !== undefined, answered);
+  }
 });

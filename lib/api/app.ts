@@ -13,6 +13,7 @@ import { createHealthRoutes, type Health } from "./health.ts";
 import { createKeyRoutes } from "./key.ts";
 import type { Meter } from "./meter.ts";
 import { createPeerRoutes, type PeerInbox, type TakePairs } from "./peer.ts";
+import { createRepairRoute } from "./repair.ts";
 import { createBodies, pathOf, withoutQuery, type Env, type Handler } from "./request.ts";
 import { createStoreRoutes } from "./store.ts";
 import { parseTarget } from "./url.ts";
@@ -93,6 +94,7 @@ export function createApp(deps: AppDeps): App {
     withoutQuery(() => json(`{"scrub":${kv.scrub()}}`, 202)),
   );
   for (const [path, handler] of Object.entries(createHealthRoutes(health))) open("GET", path, withoutQuery(handler));
+  open("POST", "/repair", createRepairRoute(kv));
   gated("GET", "/store", withoutQuery(store.readAll));
   gated("POST", "/store", store.write);
   gated("GET", "/store/key", store.readKey);

@@ -16,6 +16,9 @@ const HEAVY_BYTES = 128 * 1024;
 /** What the parts of a message take in memory, measured on Node 20. */
 const [ENTRY_BYTES, DOT_BYTES, IDENTITY_BYTES, RANGE_BYTES] = [300, 56, 200, 16];
 
+/** A cell of a sketch that is asked for: twelve bytes that are copied, folded, encoded and put into a frame, and lie about until they are collected. */
+const CELL_BYTES = 128;
+
 export class FrameBudget {
   #held = 0;
   #heavy = 0;
@@ -51,12 +54,14 @@ function weightOf(message: Message): number {
     case "push":
       return weightOfContext(message.context) + message.entries.reduce((sum, { gone }) => sum + ENTRY_BYTES + gone.length * DOT_BYTES, 0);
     case "repair-request":
-      return weightOfContext(message.seen);
+      return weightOfContext(message.seen) + weightOfContext(message.wanted) + message.cells * CELL_BYTES;
     default:
       return 0;
   }
 }
 
-function weightOfContext({ incarnationCount, exceptionCount }: Context): number {
+function weightOfContext(context: Context | undefined): number {
+  if (context === undefined) return 0;
+  const { incarnationCount, exceptionCount } = context;
   return incarnationCount * IDENTITY_BYTES + exceptionCount * RANGE_BYTES;
 }

@@ -158,6 +158,25 @@ export class Context {
     return true;
   }
 
+  overlaps(other: Context): boolean {
+    for (const [incarnation, mine] of this.#ranges) {
+      const theirs = other.#ranges.get(incarnation);
+      if (theirs === undefined) continue;
+      for (let i = 0; i < mine.length; i += 2) {
+        const at = firstRangeEndingAtOrAfter(theirs, mine[i]!);
+        if (at < theirs.length && theirs[at]! <= mine[i + 1]!) return true;
+      }
+    }
+    return false;
+  }
+
+  /** How many dots are in it. */
+  dotCount(): number {
+    let dots = 0;
+    for (const ranges of this.#ranges.values()) for (let i = 0; i < ranges.length; i += 2) dots += 1 + ranges[i + 1]! - ranges[i]!;
+    return dots;
+  }
+
   equals(other: Context): boolean {
     if (this.#rangeCount !== other.#rangeCount || this.#ranges.size !== other.#ranges.size) return false;
     for (const [incarnation, mine] of this.#ranges) {
@@ -182,6 +201,28 @@ export class Context {
       bound.#replace(incarnation, kept);
     }
     return bound;
+  }
+
+  *dots(): Generator<Dot> {
+    for (const [incarnation, ranges] of this.#ranges) {
+      for (let i = 0; i < ranges.length; i += 2) {
+        for (let counter = ranges[i]!; counter <= ranges[i + 1]!; counter++) yield { incarnation, counter };
+      }
+    }
+  }
+
+  /** So many of its dots, or all when it has fewer. */
+  firstDots(dotsMax: number): Context {
+    const first = new Context();
+    let left = dotsMax;
+    for (const [incarnation, ranges] of this.#ranges) {
+      for (let i = 0; i < ranges.length && left > 0; i += 2) {
+        const to = Math.min(ranges[i + 1]!, ranges[i]! + left - 1);
+        first.addRange(incarnation, ranges[i]!, to);
+        left -= to - ranges[i]! + 1;
+      }
+    }
+    return first;
   }
 
   #replace(incarnation: Incarnation, ranges: Ranges): void {

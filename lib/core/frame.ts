@@ -5,32 +5,30 @@
  * flipped bit is refused here, before anything in it is believed. decodeFrame is a border: it returns a problem, it never throws.
  */
 import { crc32 } from "node:zlib";
-import { ByteReader, ByteWriter, KEY_BYTES_MAX, malformed, NAME_BYTES_MAX, readContext, readDot, writeContext, writeDot } from "./codec.ts";
-import type { Dot } from "./dot.ts";
+import { ByteReader, ByteWriter, malformed, NAME_BYTES_MAX, readContext, writeContext } from "./codec.ts";
 import { ConcordError } from "./errors.ts";
-import type { EntryKey } from "./layout.ts";
-import { PROTOCOL_VERSION, type Message, type Ping, type SketchAsk, type SketchFound, type Summary, type WireEntry } from "./message.ts";
+import {
+  readDots,
+  readEntries,
+  readEntry,
+  readFlag,
+  readKey,
+  readSummary,
+  writeDots,
+  writeEntries,
+  writeEntry,
+  writeSummary,
+} from "./frame-parts.ts";
+import { readRepairAnswer, readRepairRequest, writeRepairAnswer, writeRepairRequest } from "./frame-repair.ts";
+import { PROTOCOL_VERSION, type Message, type Ping } from "./message.ts";
+
+export { entriesBytes } from "./frame-parts.ts";
 
 /** A frame of this many bytes or more is refused: one repair answer, its context and one largest value fit with room. */
 export const FRAME_BYTES_MAX = 16 * 1024 * 1024;
 
-/** Entries of one frame: several times what a page or a batch of the smallest holds. Decoded, each takes some 300 bytes whatever it took on the wire. */
-const ENTRIES_MAX = 1 << 15;
-
-/** Gone dots of one entry: a deletion names what it removed. */
-const GONE_MAX = 1 << 16;
-
-/** The same of all entries of a frame. */
-const GONE_TOGETHER_MAX = 1 << 17;
-
 /** Exceptions in the context of a push, which is a lower bound and needs few (repair/push.ts). */
 const PUSH_EXCEPTIONS_MAX = 4_096;
-
-/** The same in what a page covers: many times what fits into one (repair/answer.ts). */
-const COVERED_EXCEPTIONS_MAX = 1 << 16;
-
-/** Cells of a sketch, and so the differences that one can show. */
-const CELLS_MAX = 65_536;
 
 const ADDRESS_BYTES_MAX = 1024;
 const MAGIC = 0xc0;
@@ -94,16 +92,9 @@ function writeBody(writer: ByteWriter, message: Message): void {
     case "push-ack":
       return writer.uint8(message.accepted ? 1 : 0);
     case "repair-request":
-      writer.varint(message.bytesMax);
-      writeSketchAsk(writer, message.sketch);
-      return writeContext(writer, message.seen);
+      return writeRepairRequest(writer, message);
     case "repair-answer":
-      writer.uint8(message.more ? 1 : 0);
-      writeSketchFound(writer, message.sketched);
-      writeSummary(writer, message.summary);
-      writeContext(writer, message.context);
-      writeContext(writer, message.covered);
-      return writeEntries(writer, message.entries);
+      return writeRepairAnswer(writer, message);
     case "read-request":
       writer.varint(message.key.length);
       writer.fixedChars(message.key);
@@ -123,20 +114,11 @@ function readBody(reader: ByteReader, kind: Message["kind"], exchange: number): 
     case "push-ack":
       return { kind, exchange, accepted: readFlag(reader) };
     case "repair-request":
-      return { kind, exchange, bytesMax: reader.varint(FRAME_BYTES_MAX), ...readSketchAsk(reader), seen: readContext(reader) };
+      return readRepairRequest(reader, exchange);
     case "repair-answer":
-      return {
-        kind,
-        exchange,
-        more: readFlag(reader),
-        ...readSketchFound(reader),
-        summary: readSummary(reader),
-        context: readContext(reader),
-        covered: readContext(reader, COVERED_EXCEPTIONS_MAX),
-        entries: readEntries(reader),
-      };
+      return readRepairAnswer(reader, exchange);
     case "read-request":
-      return { kind, exchange, key: readKey(reader), held: readDots(reader, GONE_MAX) };
+      return { kind, exchange, key: readKey(reader), held: readDots(reader) };
     case "read-answer":
       return { kind, exchange, entry: readEntry(reader) };
   }
@@ -146,109 +128,4 @@ function readPing(reader: ByteReader, kind: Ping["kind"], exchange: number): Pin
   const name = reader.text(NAME_BYTES_MAX);
   const address = reader.text(ADDRESS_BYTES_MAX);
   return { kind, exchange, name, address, instance: reader.fixedChars(8), summary: readSummary(reader) };
-}
-
-function writeSketchAsk(writer: ByteWriter, ask: SketchAsk | undefined): void {
-  writer.uint8(ask === undefined ? 0 : 1);
-  if (ask === undefined) return;
-  writer.varint(ask.count);
-  writer.bytes(ask.cells);
-}
-
-function readSketchAsk(reader: ByteReader): { readonly sketch?: SketchAsk } {
-  if (!readFlag(reader)) return {};
-  return { sketch: { count: reader.varint(Number.MAX_SAFE_INTEGER), cells: reader.bytes(reader.left) } };
-}
-
-function writeSketchFound(writer: ByteWriter, found: SketchFound | undefined): void {
-  writer.uint8(found === undefined ? 0 : 1);
-  if (found === undefined) return;
-  writer.uint8(found.decoded ? 1 : 0);
-  writer.varint(found.cellsWanted);
-  writeDots(writer, found.missing);
-  writeDots(writer, found.drops);
-}
-
-function readSketchFound(reader: ByteReader): { readonly sketched?: SketchFound } {
-  if (!readFlag(reader)) return {};
-  const decoded = readFlag(reader);
-  const cellsWanted = reader.varint(CELLS_MAX);
-  return { sketched: { decoded, cellsWanted, missing: readDots(reader, CELLS_MAX), drops: readDots(reader, CELLS_MAX) } };
-}
-
-function writeDots(writer: ByteWriter, dots: readonly Dot[]): void {
-  writer.varint(dots.length);
-  for (const dot of dots) writeDot(writer, dot);
-}
-
-function readDots(reader: ByteReader, max: number): Dot[] {
-  const count = reader.varint(Math.min(max, reader.left));
-  const dots: Dot[] = [];
-  for (let i = 0; i < count; i++) dots.push(readDot(reader));
-  return dots;
-}
-
-function writeSummary(writer: ByteWriter, summary: Summary): void {
-  writer.fixedChars(summary.root);
-  writer.fixedChars(summary.dotRoot);
-  writer.fixedChars(summary.context);
-  writer.varint(summary.count);
-}
-
-function readSummary(reader: ByteReader): Summary {
-  return {
-    root: reader.fixedChars(16),
-    dotRoot: reader.fixedChars(16),
-    context: reader.fixedChars(8),
-    count: reader.varint(Number.MAX_SAFE_INTEGER),
-  };
-}
-
-function writeEntries(writer: ByteWriter, entries: readonly WireEntry[]): void {
-  writer.varint(entries.length);
-  for (const entry of entries) writeEntry(writer, entry);
-}
-
-/** Most entries name nothing that is gone: one bit beside the key's length says so, for a million entries a megabyte less. */
-function writeEntry(writer: ByteWriter, { key, gone, record }: WireEntry): void {
-  const hasGone = gone.length > 0;
-  writer.varint(2 * key.length + (hasGone ? 1 : 0));
-  writer.fixedChars(key);
-  if (hasGone) writeDots(writer, gone);
-  writer.bytes(record);
-}
-
-function readEntries(reader: ByteReader): WireEntry[] {
-  const count = reader.varint(Math.min(ENTRIES_MAX, reader.left));
-  const entries: WireEntry[] = [];
-  let goneLeft = GONE_TOGETHER_MAX;
-  for (let i = 0; i < count; i++) {
-    const entry = readEntry(reader, Math.min(GONE_MAX, goneLeft));
-    goneLeft -= entry.gone.length;
-    entries.push(entry);
-  }
-  return entries;
-}
-
-function readEntry(reader: ByteReader, goneMax = GONE_MAX): WireEntry {
-  const head = reader.varint(2 * KEY_BYTES_MAX + 1);
-  const key = reader.fixedChars(head >>> 1);
-  if (key === "") throw malformed("an empty key");
-  const gone = (head & 1) === 0 ? NO_DOTS : readDots(reader, goneMax);
-  if ((head & 1) === 1 && gone.length === 0) throw malformed("an entry that says that dots are gone, and names none");
-  return { key, gone, record: reader.bytes(reader.left) };
-}
-
-function readKey(reader: ByteReader): EntryKey {
-  const key = reader.fixedChars(reader.varint(KEY_BYTES_MAX));
-  if (key === "") throw malformed("an empty key");
-  return key;
-}
-
-const NO_DOTS: readonly Dot[] = [];
-
-function readFlag(reader: ByteReader): boolean {
-  const flag = reader.uint8();
-  if (flag > 1) throw malformed("a flag that is neither 0 nor 1");
-  return flag === 1;
 }

@@ -4,6 +4,7 @@
  * Reads are synchronous and see only what is durable. Writes resolve when they are durable on this node (and on as many others
  * as asked for); a rejected write is a ConcordError.
  */
+import type { Comparison } from "./comparison.ts";
 import type { Condition } from "./condition.ts";
 import type { RepairReceipt } from "./output.ts";
 import type { PolicyName } from "./policy/names.ts";
@@ -161,6 +162,8 @@ export interface NodeStatus {
   readonly exceptions: number;
   readonly peers: readonly MemberView[];
   readonly repairingWith: string | undefined;
+  /** False for some seconds after a large store was opened; repairs that need a sketch wait for it. */
+  readonly sketchReady: boolean;
   /** The last repair of this node by a peer that brought something. */
   readonly lastRepair: RepairReceipt | undefined;
   /** What this node last sent to a peer that repaired from it. */
@@ -197,6 +200,13 @@ export interface Kv {
   /** Hears of every change of a key that begins with `prefix`, after it is durable. Returns how to stop. */
   watch(prefix: string, listener: (event: KvEvent) => void): () => void;
   status(): NodeStatus;
+  /**
+   * Repairs from a peer now, by its address or name. Resolves with undefined when it takes long; the status tells of its end. Rejects with
+   * `invalid` for a peer that the node does not know, `peer-failed` for one that is down.
+   */
+  repair(peer: string): Promise<RepairReceipt | undefined>;
+  /** What a repair would do on both sides. Changes nothing. */
+  compare(peer: string): Promise<Comparison>;
   /** Begins to look over all that is stored, or joins in. Returns the number by which the status speaks of it. */
   scrub(): number;
   /** Equal on all nodes that hold the same data. */

@@ -12,6 +12,7 @@ import type { Context } from "./context.ts";
 import type { Hash128 } from "./digest.ts";
 import type { Dot } from "./dot.ts";
 import type { EntryKey } from "./layout.ts";
+import type { RelativeContext } from "./relative-context.ts";
 
 /** Raised when a frame's meaning changes. A node refuses frames of another version with a clear line. */
 export const PROTOCOL_VERSION = 2;
@@ -67,28 +68,26 @@ export interface RepairRequest {
   readonly exchange: number;
   /** What the asker has seen, or has been sent in this session. A lower bound. */
   readonly seen: Context;
-  /** About how many bytes of entries the asker wants in one answer. */
+  /** About how many bytes of entries the asker wants in one answer. With 0 it only wants to compare, and is sent none. */
   readonly bytesMax: number;
-  /** Instead of what it has seen: a sketch of what it holds. */
-  readonly sketch?: SketchAsk | undefined;
-}
-
-export interface SketchAsk {
-  /** The cells, encoded. */
-  readonly cells: Uint8Array;
   /** Live siblings that the asker holds. */
   readonly count: number;
+  /** So many cells of the answerer's sketch are wanted with the last page; 0 leaves it to the answerer whether to send some. */
+  readonly cells: number;
+  /** Only the entries of these dots are wanted, whatever else the asker has not seen. */
+  readonly wanted?: Context | undefined;
+  /** Instead of all that the asker has not seen, what differs is wanted: a sketch of what it holds, its cells encoded. */
+  readonly sketch?: Uint8Array | undefined;
 }
 
 /** What the answerer's sketch, less the asker's, showed. */
 export interface SketchFound {
-  readonly decoded: boolean;
-  /** When it did not decode: cells that may, or 0 when a full push is the better way. */
-  readonly cellsWanted: number;
-  /** Dots that the answerer holds and the asker does not, when their entries are too much for this answer. */
-  readonly missing: readonly Dot[];
+  /** `not-ready`: the answerer's own is still being built. */
+  readonly result: "decoded" | "undecodable" | "not-ready";
+  /** Dots that the answerer holds and the asker does not, as far as their entries were too much for this answer. */
+  readonly missing: Context;
   /** Dots that the asker holds and the answerer has seen superseded. */
-  readonly drops: readonly Dot[];
+  readonly drops: Context;
 }
 
 export interface RepairAnswer {
@@ -97,13 +96,17 @@ export interface RepairAnswer {
   readonly entries: readonly WireEntry[];
   /** The dots that this answer dealt with: the asker adds them to `seen` of its next request. */
   readonly covered: Context;
-  /** True when there is more to ask for. When false, this answer, `context` and `summary` are of one instant. */
+  /** True when there is more to ask for. When false, this answer, `context`, `summary` and `sketch` are of one instant. */
   readonly more: boolean;
+  /** The answerer can name every deletion among what the asker has not seen. */
+  readonly namesDeletions: boolean;
   /** All that the answerer has seen; a lower bound while `more`. Joined only after the last answer, and verified. */
-  readonly context: Context;
+  readonly context: RelativeContext;
   readonly summary: Summary;
-  /** The answer to a sketch. */
-  readonly sketched?: SketchFound | undefined;
+  /** With the last page: cells of a sketch of what the answerer holds. */
+  readonly sketch?: Uint8Array | undefined;
+  /** The answer to the asker's sketch. */
+  readonly found?: SketchFound | undefined;
 }
 
 /** What do you hold of this key? */

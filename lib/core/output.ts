@@ -1,6 +1,7 @@
 /**
  * What a step decides: values, so that a simulator can look at them and a node can hold them back until the batch is durable.
  */
+import type { Comparison } from "./comparison.ts";
 import type { Siblings } from "./entry.ts";
 import type { ConcordError } from "./errors.ts";
 import type { FaultReason } from "./fault.ts";
@@ -44,15 +45,28 @@ export interface Held {
   readonly dots: readonly Dot[];
 }
 
+/** What one repair by a peer found, brought and cost. */
 export interface RepairReceipt {
   readonly peer: string;
+  /** The rung of the ladder on which it ended, and why that one. */
   readonly kind: "delta" | "sketch" | "full";
+  readonly why: string;
+  /** `behind`: what came is merged, but whether something is missing can only be told when the peer has repaired from here. */
   readonly result: "joined" | "behind" | "differs" | "too-many-drops" | "interrupted";
   readonly requests: number;
+  /** Values that one side held and the other did not. A key that holds another value on each side counts twice. */
+  readonly differences: number;
   readonly entriesIn: number;
-  readonly bytesIn: number;
+  /** Values of this node that the peer had not heard of. It asks for them itself. */
+  readonly peerLacks: number;
   readonly dropped: number;
+  /** Bytes of the frames that came and went, without HTTP; of those that came, those of the entries themselves. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly entryBytesIn: number;
   readonly tookMs: number;
+  /** When it ended, by this machine's clock. */
+  readonly endedMs: number;
 }
 
 export type ReplicaEvent =
@@ -64,6 +78,8 @@ export type ReplicaEvent =
   | { readonly kind: "differs"; readonly peer: string }
   | { readonly kind: "repair-started"; readonly peer: string }
   | { readonly kind: "repair-ended"; readonly receipt: RepairReceipt }
+  /** What a comparison found, or why it could not be made. */
+  | { readonly kind: "compared"; readonly peer: string; readonly comparison: Comparison | string }
   | { readonly kind: "repair-answered"; readonly peer: string; readonly entries: number; readonly bytes: number }
   | { readonly kind: "push-dropped"; readonly peer: string; readonly keys: number }
   | { readonly kind: "refused"; readonly peer: string; readonly reason: FaultReason; readonly why: string }

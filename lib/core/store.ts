@@ -68,7 +68,7 @@ export class Store {
     this.#dots = new DotSource(options.random);
     this.tally = new Tally(options.digestKey, meta);
     this.durable = this.#written = this.tally.totals();
-    this.recentDeletions = new RecentDeletions(options.recentDeletionsMax);
+    this.recentDeletions = new RecentDeletions(options.recentDeletionsMax, context);
     this.#stamps = new Stamps(meta?.stamp);
   }
 
@@ -177,11 +177,12 @@ export class Store {
     return { key: entry.key, before, after, theirs, farAhead };
   }
 
-  /** Only after a complete, verified exchange of that snapshot (rule 4). Throws PeerFault when there would be too many. */
-  joinContext(theirs: Context): void {
+  /** Only after a verified exchange of all of that snapshot (rule 4). `deletionsNamed`: each that was news. Throws PeerFault for too many. */
+  joinContext(theirs: Context, deletionsNamed = false): void {
     const news = theirs.minus(this.context);
     if (news.isEmpty) return;
     checkJoinRoom(this.context, news);
+    if (!deletionsNamed) this.recentDeletions.forget(news);
     this.context.join(news);
     for (const incarnation of news.incarnations()) this.#changedIncarnations.add(incarnation);
     this.#touch();

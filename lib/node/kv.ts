@@ -23,6 +23,7 @@ import { explain, holdersOf } from "./kv-why.ts";
 import { show, showEach, type Showing } from "./kv-view.ts";
 import { Receipt } from "./receipt.ts";
 import type { Node } from "../node.ts";
+import { createRepairDesk, type Later } from "./repair-desk.ts";
 import { addAnswer, worthierRepair, type Answered } from "./repairs.ts";
 import type { Member, Operation } from "../replica.ts";
 
@@ -36,6 +37,8 @@ export interface KvDeps {
   readonly valueBytesMax?: number;
   /** Hears of what a watcher throws; without it that surfaces as an uncaught error of the program. */
   readonly onWatcherError?: (error: unknown) => void;
+  /** Runs something after so many milliseconds; without it nobody is told that a repair takes long. */
+  readonly later?: Later;
 }
 
 /** The Kv, and what the node's listeners must feed it with. */
@@ -55,6 +58,7 @@ export function createKv(deps: KvDeps): NodeKv {
   const { policies } = store;
   const { digestKey } = store.options;
   const watchers = new Set<{ readonly prefix: string; readonly listener: (event: KvEvent) => void }>();
+  const desk = createRepairDesk(node, deps.later ?? (() => ({ cancel: () => undefined })));
   let waitingBytes = 0;
   let lastRepair: RepairReceipt | undefined;
   let lastAnswered: Answered | undefined;
@@ -134,6 +138,7 @@ export function createKv(deps: KvDeps): NodeKv {
       exceptions: store.context.exceptionCount,
       peers: node.replica.membership.members().map(viewMember),
       repairingWith: node.replica.repairingWith,
+      sketchReady: node.replica.sketchReady,
       lastRepair,
       lastSent:
         lastAnswered === undefined
@@ -143,6 +148,8 @@ export function createKv(deps: KvDeps): NodeKv {
       stopped: node.stopped?.message,
     }),
 
+    repair: (peer) => desk.repair(peer),
+    compare: (peer) => desk.compare(peer),
     scrub: () => node.scrub("asked"),
 
     hash: () => storeHash(store.durable.root, store.durable.count),
@@ -160,6 +167,7 @@ export function createKv(deps: KvDeps): NodeKv {
 
     onEvent(event) {
       if (event.kind === "repair-ended") lastRepair = worthierRepair(event.receipt, lastRepair);
+      desk.onEvent(event);
       if (event.kind === "lost-deleted")
         tell(event.key, { kind: "delete", value: undefined, token: encodeToken(digestKey, event.key, []) });
       if (event.kind === "repair-answered") lastAnswered = addAnswer(event, lastAnswered, clock.now());

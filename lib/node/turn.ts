@@ -33,6 +33,20 @@ export function newTurn(): Turn {
   return { inputs: [], outputs: [], operations: 0 };
 }
 
+/** Inputs of one turn: bounds the turn and the batch. */
+export const TURN_INPUTS_MAX = 1_024;
+
+/** Operations of one turn: a bulk request of thousands is a turn of its own. */
+const TURN_OPERATIONS_MAX = 8_192;
+
+/** Rows of one batch after which no more inputs join it: handing them to the storage takes about two microseconds each, in one go. */
+const TURN_ROWS_MAX = 4_096;
+
+/** Whether another input may join the turn, whose changes take so many rows already. */
+export function hasRoom({ inputs, operations }: Turn, pendingRows: number): boolean {
+  return inputs.length < TURN_INPUTS_MAX && operations < TURN_OPERATIONS_MAX && pendingRows < TURN_ROWS_MAX;
+}
+
 /** Steps of milliseconds: pages of a repair, asked for or merged, and slices of the work after them. */
 export function isLong(input: Input): boolean {
   if (input.type === "continue") return true;

@@ -13,6 +13,8 @@ export class Member {
   status: MemberStatus = "unknown";
   /** Since when it has that status, by the wall clock, for people. */
   sinceMs: number;
+  /** It was up before, in this life of ours. */
+  wasMet = false;
   roundTripMs: number | undefined;
   summary: Summary | undefined;
   /** Summaries in a row that differed from ours. */

@@ -133,6 +133,7 @@ export class Pinger {
     member.sinceMs = now.wallMs;
     const peer = member.address;
     if (!member.isUp) {
+      member.wasMet ||= wasUp;
       this.#saidAllUp = false;
       member.summary = undefined;
       return [{ type: "event", event: { kind: "peer-down", peer, why } }];

@@ -5,6 +5,9 @@
  * another peer can interrupt the exchange at any page and nothing has to be cleaned up. Entries go out in dot order, each key with
  * its WHOLE live set as it is at this moment; a key that changes after its page was sent has a new dot, so a later page
  * sends it again. When nothing is left, the last page, its context and its summary are of one instant: the asker can verify.
+ *
+ * Deletions have no entry, and are named as far as they are remembered. When the asker has not seen some that may be forgotten, a sketch
+ * of a kilobyte goes with the last page, from which the asker finds what it must drop without another request.
  */
 import { Context } from "../core/context.ts";
 import { counterAtEnd, type Dot, type Incarnation } from "../core/dot.ts";
@@ -12,7 +15,10 @@ import { indexAt, keyOfRow, type EntryKey } from "../core/layout.ts";
 import type { RepairAnswer, RepairRequest, WireEntry } from "../core/message.ts";
 import type { StoragePage } from "../core/ports.ts";
 import type { RecentDeletion } from "../core/recent-deletions.ts";
+import { boundRelativeTo, relativeTo } from "../core/relative-context.ts";
 import type { Store } from "../core/store.ts";
+import { dotsShownBy, sketchPays, type LadderOptions } from "./ladder.ts";
+import type { Sketches } from "./sketches.ts";
 
 /** Bytes of entries in one answer: a few milliseconds of work on either side, and little lost when an answer is. */
 export const ANSWER_BYTES = 256 * 1024;
@@ -25,28 +31,63 @@ const PAGE_ROWS = 256;
 /** Exceptions of the context in a page that is not the last; there it is only a lower bound. */
 const BOUND_EXCEPTIONS = 64;
 
-export function answerRequest(store: Store, request: RepairRequest): RepairAnswer {
+/** Exceptions of what the asker has seen, beyond which it is not looked at how many of its dots are news: that takes a copy. */
+const SEEN_EXCEPTIONS_MAX = 65_536;
+
+/** Without `sketches` and `options` no sketch goes with it. */
+export function answerRequest(store: Store, request: RepairRequest, sketches?: Sketches, options?: LadderOptions): RepairAnswer {
   const page = new Page(store, Math.min(request.bytesMax, ANSWER_BYTES));
   const missing = store.context.minus(request.seen);
-  for (const incarnation of [...missing.incarnations()].sort()) {
-    const ranges = missing.rangesOf(incarnation);
+  const due = request.wanted ?? (request.bytesMax === 0 ? NOTHING : missing);
+  for (const incarnation of [...due.incarnations()].sort()) {
+    const ranges = due.rangesOf(incarnation);
     for (let i = 0; i < ranges.length && !page.isFull; i += 2) {
       page.cover(incarnation, ranges[i]!, ranges[i + 1]!);
     }
     if (page.isFull) break;
   }
-  const more = !page.covered.covers(missing);
+  // Who wants certain dots asks for the rest afterwards.
+  const more = request.wanted !== undefined || !page.covered.covers(due);
+  const namesDeletions = store.recentDeletions.namesAll(missing);
+  const { seen } = request;
   return {
     kind: "repair-answer",
     exchange: request.exchange,
     entries: page.entries,
-    covered: more ? page.covered : new Context(),
+    covered: more ? page.covered : NOTHING,
     more,
-    // A copy: the outputs of a step leave after later steps of the same turn.
-    context: (more ? store.context.lowerBound(BOUND_EXCEPTIONS) : store.context).clone(),
+    namesDeletions,
+    context: more ? boundRelativeTo(seen, store.context, BOUND_EXCEPTIONS) : relativeTo(seen, store.context),
     summary: store.summary(),
+    ...(!more && sketchFor(store, request, namesDeletions, sketches, options)),
   };
 }
+
+/** The cells that go with a last page: as many as were asked for, or a few when deletions may be missing and they may show which. */
+function sketchFor(
+  store: Store,
+  request: RepairRequest,
+  namesDeletions: boolean,
+  sketches: Sketches | undefined,
+  options: LadderOptions | undefined,
+): { readonly sketch?: Uint8Array } {
+  if (sketches?.isReady !== true) return {};
+  if (request.cells > 0) return { sketch: sketches.take(request.cells).encode() };
+  if (
+    namesDeletions ||
+    request.seen.exceptionCount > SEEN_EXCEPTIONS_MAX ||
+    options === undefined ||
+    !sketchPays(options.firstCells, store.count, options)
+  )
+    return {};
+  // What the asker wrote differs as well, and so does what it holds too much of.
+  const unheard = request.seen.minus(store.context).dotCount();
+  const shown = dotsShownBy(options.firstCells);
+  if (unheard > shown || request.count - store.count - unheard > shown) return {};
+  return { sketch: sketches.take(options.firstCells).encode() };
+}
+
+const NOTHING = new Context();
 
 class Page {
   readonly entries: WireEntry[] = [];

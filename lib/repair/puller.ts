@@ -8,12 +8,13 @@ import type { MergeOutcome } from "../core/change.ts";
 import { DamagedRecordError } from "../core/damaged.ts";
 import { ConcordError } from "../core/errors.ts";
 import { faultOf } from "../core/fault.ts";
-import type { RepairAnswer } from "../core/message.ts";
+import { sameEntries, sameSummary, type RepairAnswer, type Summary } from "../core/message.ts";
 import type { Output, RepairReceipt } from "../core/output.ts";
 import type { Now, Random } from "../core/ports.ts";
 import type { Store } from "../core/store.ts";
-import type { Sketches } from "./sketches.ts";
+import type { PeerHint } from "./ladder.ts";
 import { Pull, type PullOptions, type PullResult } from "./pull.ts";
+import type { Sketches } from "./sketches.ts";
 
 export interface PullerOptions extends PullOptions {
   /** How long an answer may take before the page is asked for again. */
@@ -39,6 +40,12 @@ export interface PullerStep {
   readonly merged: readonly MergeOutcome[];
 }
 
+interface Wanted {
+  readonly notBeforeMs: number;
+  /** What the peer last said that it holds. */
+  readonly summary: Summary | undefined;
+}
+
 interface Session {
   readonly peer: string;
   readonly pull: Pull;
@@ -56,8 +63,8 @@ export class Puller {
   readonly #options: PullerOptions;
   readonly #random: Random;
   readonly #nextExchange: () => number;
-  /** Peers to pull from, and not before when. */
-  readonly #wanted = new Map<string, number>();
+  /** Peers to pull from. */
+  readonly #wanted = new Map<string, Wanted>();
   readonly #failures = new Map<string, number>();
   /** For each peer the sessions in a row that ended as `behind`. */
   readonly #behind = new Map<string, number>();
@@ -84,13 +91,25 @@ export class Puller {
     return this.#wanted.size;
   }
 
+  /** As far as one can tell: it does already, or nothing has gone wrong with this peer so far. */
+  willRepairFrom(peer: string): boolean {
+    return this.activePeer === peer || !this.#failures.has(peer);
+  }
+
   /** A peer holds something that we may lack. `atOnce` for a first meeting. */
-  want(peer: string, atOnce: boolean, now: Now): void {
-    if (this.#session?.peer === peer || this.#wanted.has(peer)) return;
+  want(peer: string, atOnce: boolean, now: Now, summary?: Summary): void {
+    if (this.#session?.peer === peer) return;
+    const wanted = this.#wanted.get(peer);
+    if (wanted !== undefined) return void this.#wanted.set(peer, { ...wanted, summary });
     const failures = this.#failures.get(peer) ?? 0;
     const backoffMs = failures === 0 ? 0 : Math.min(1000 * 2 ** failures, BACKOFF_MAX_MS);
     const jitterMs = atOnce ? 0 : this.#random.uint32() % (this.#options.jitterMs + 1);
-    this.#wanted.set(peer, now.monotonicMs + backoffMs + jitterMs);
+    this.#wanted.set(peer, { notBeforeMs: now.monotonicMs + backoffMs + jitterMs, summary });
+  }
+
+  /** An operator wants it, whatever is known. */
+  wantNow(peer: string, now: Now): void {
+    if (this.#session?.peer !== peer) this.#wanted.set(peer, { notBeforeMs: now.monotonicMs, summary: undefined });
   }
 
   /** The peer went away or holds the same now. */
@@ -143,7 +162,9 @@ export class Puller {
   onContinue(now: Now): PullerStep {
     this.#continues = false;
     const session = this.#session;
-    if (session?.pull.isBusy !== true) return NOTHING;
+    if (session === undefined) return NOTHING;
+    // Whatever it waited for may have been done by somebody else.
+    if (!session.pull.isBusy) return { outputs: this.#goOn(session, now), merged: [] };
     return this.#run(session, (merged) => session.pull.advance(merged), now);
   }
 
@@ -157,25 +178,38 @@ export class Puller {
       return { outputs: [refusedOf(session.peer, error), ...this.#end("interrupted", now)], merged };
     }
     if (result !== undefined) return { outputs: this.#end(result, now), merged };
+    return { outputs: this.#goOn(session, now), merged };
+  }
+
+  #startDue(now: Now): Output[] {
+    for (const [peer, { notBeforeMs, summary }] of this.#wanted) {
+      if (notBeforeMs > now.monotonicMs || (this.#served.get(peer) ?? 0) > now.monotonicMs) continue;
+      this.#wanted.delete(peer);
+      // What another peer had was the same.
+      if (summary !== undefined && sameSummary(summary, this.#store.summary())) continue;
+      const patient = (this.#behind.get(peer) ?? 0) < BEHIND_MAX;
+      const pull = new Pull(this.#store, "delta", this.#options, patient, this.#sketches, this.#hintOf(peer, summary));
+      this.#session = { peer, pull, startedMs: now.monotonicMs, exchange: 0, isAwaited: false, askedMs: 0, attempts: 0 };
+      return [{ type: "event", event: { kind: "repair-started", peer } }, ...this.#goOn(this.#session, now)];
+    }
+    return [];
+  }
+
+  #hintOf(peer: string, summary: Summary | undefined): PeerHint {
+    const doubted = this.#behind.has(peer) || this.#failures.has(peer);
+    if (summary === undefined) return { doubted };
+    const mine = this.#store.summary();
+    return { doubted, count: summary.count, sameContext: summary.context === mine.context && !sameEntries(summary, mine) };
+  }
+
+  #goOn(session: Session, now: Now): Output[] {
     const outputs: Output[] = [];
     if (!session.isAwaited && session.pull.isAsking) outputs.push(this.#ask(session, now));
     if (session.pull.isBusy && !this.#continues) {
       this.#continues = true;
       outputs.push({ type: "continue" });
     }
-    return { outputs, merged };
-  }
-
-  #startDue(now: Now): Output[] {
-    for (const [peer, notBeforeMs] of this.#wanted) {
-      if (notBeforeMs > now.monotonicMs || (this.#served.get(peer) ?? 0) > now.monotonicMs) continue;
-      this.#wanted.delete(peer);
-      const patient = (this.#behind.get(peer) ?? 0) < BEHIND_MAX;
-      const pull = new Pull(this.#store, this.#store.context.isEmpty ? "full" : "delta", this.#options, patient, this.#sketches);
-      this.#session = { peer, pull, startedMs: now.monotonicMs, exchange: 0, isAwaited: false, askedMs: 0, attempts: 0 };
-      return [{ type: "event", event: { kind: "repair-started", peer } }, this.#ask(this.#session, now)];
-    }
-    return [];
+    return outputs;
   }
 
   #ask(session: Session, now: Now): Output {
@@ -195,7 +229,7 @@ export class Puller {
     else this.#behind.delete(peer);
     if (result === "joined" || result === "behind") this.#failures.delete(peer);
     else this.#failures.set(peer, (this.#failures.get(peer) ?? 0) + 1);
-    const receipt: RepairReceipt = { peer, ...pull.counts, result, tookMs: now.monotonicMs - startedMs };
+    const receipt: RepairReceipt = { peer, ...pull.counts, result, tookMs: now.monotonicMs - startedMs, endedMs: now.wallMs };
     return [...refused, { type: "event", event: { kind: "repair-ended", receipt } }];
   }
 }

@@ -4,6 +4,8 @@
  * The table may come from a peer, so nothing that it says is believed without a bound. Honest peeling empties one cell with each
  * dot and never needs that cell again, so a second peel of a cell, or a dot that appears twice, ends the attempt: at most one dot per
  * cell is decoded, each costs at most DEGREE_MAX cell updates, and all memory is allocated up front in proportion to the table.
+ *
+ * Fifty thousand dots take some twenty milliseconds, so whoever must not hold up others peels in steps.
  */
 import { Folding, type SketchMapping } from "./sketch-mapping.ts";
 
@@ -26,14 +28,35 @@ export type Peeled =
 
 /** Consumes `words`, the cells of the difference. */
 export function peel(words: Int32Array, mapping: SketchMapping, dotsMax: number): Peeled {
-  const cells = words.length / CELL_WORDS;
-  const peeler = new Peeler(words, mapping, Math.min(dotsMax, cells));
-  // From the end: the last cells hold the fewest dots of all.
-  for (let cell = cells - 1; cell >= 0; cell--) {
-    const cause = peeler.run(cell);
-    if (cause !== undefined) return { ok: false, cause };
+  return new Peeling(words, mapping, dotsMax).step(Infinity)!;
+}
+
+/** One attempt, step by step. */
+export class Peeling {
+  readonly #peeler: Peeler;
+  /** The next cell to begin with. From the end: the last cells hold the fewest dots of all. */
+  #cell: number;
+
+  /** Consumes `words`. */
+  constructor(words: Int32Array, mapping: SketchMapping, dotsMax: number) {
+    const cells = words.length / CELL_WORDS;
+    this.#peeler = new Peeler(words, mapping, Math.min(dotsMax, cells));
+    this.#cell = cells - 1;
   }
-  return peeler.finish();
+
+  /** Looks at so many cells, a few more or less; undefined while there are more. */
+  step(cells: number): Peeled | undefined {
+    const peeler = this.#peeler;
+    peeler.looksLeft = cells;
+    while (peeler.looksLeft > 0) {
+      const cause = peeler.run();
+      if (cause !== undefined) return { ok: false, cause };
+      if (peeler.looksLeft <= 0) return undefined;
+      if (this.#cell < 0) return peeler.finish();
+      peeler.push(this.#cell--);
+    }
+    return undefined;
+  }
 }
 
 class Peeler {
@@ -46,6 +69,8 @@ class Peeler {
   readonly #dots: Uint32Array;
   /** Signs of the dots: 1 is mine, -1 theirs. */
   readonly #signs: Int8Array;
+  /** Cells that may still be looked at in this step. */
+  looksLeft = 0;
   #stacked = 0;
   #count = 0;
 
@@ -60,10 +85,10 @@ class Peeler {
     this.#signs = new Int8Array(dotsMax);
   }
 
-  /** Peels this cell, and whatever that uncovers. */
-  run(first: number): "undecodable" | "too-many" | undefined {
-    this.#push(first);
-    while (this.#stacked > 0) {
+  /** Peels the cells that were pushed, and whatever that uncovers. */
+  run(): "undecodable" | "too-many" | undefined {
+    while (this.#stacked > 0 && this.looksLeft > 0) {
+      this.looksLeft--;
       const cell = this.#stack[--this.#stacked]!;
       this.#marks[cell]! &= ~WAITING;
       const sign = this.#signOf(cell);
@@ -113,11 +138,11 @@ class Peeler {
       words[at]! ^= low;
       words[at + 1]! ^= high;
       words[at + 2]! -= sign * checksum;
-      if ((words[at + 2]! & 1) === 1) this.#push(other);
+      if ((words[at + 2]! & 1) === 1) this.push(other);
     }
   }
 
-  #push(cell: number): void {
+  push(cell: number): void {
     if ((this.#marks[cell]! & WAITING) !== 0) return;
     this.#marks[cell]! |= WAITING;
     this.#stack[this.#stacked++] = cell;

@@ -34,7 +34,7 @@
  */
 import { assert, ConcordError } from "../core/errors.ts";
 import { Folding, SKETCH_CELLS_MAX, SketchMapping, type SketchKey } from "./sketch-mapping.ts";
-import { CELL_WORDS, peel, type Peeled } from "./sketch-peel.ts";
+import { CELL_WORDS, peel, Peeling, type Peeled } from "./sketch-peel.ts";
 
 export { SKETCH_CELLS_MAX, type SketchKey } from "./sketch-mapping.ts";
 export type { Peeled } from "./sketch-peel.ts";
@@ -73,11 +73,11 @@ export function readSketch(frame: Uint8Array, { key, cellsMax }: { readonly key:
 }
 
 /**
- * The cells to ask for when at most this many dots differ: at any size, fewer than 1 decode in 100 fails (measured: 0.5 % at 20 and 50
- * differences, less elsewhere). More than SKETCH_CELLS_MAX means that no sketch would do.
+ * The cells to ask for when at most this many dots differ: at any size, about 1 decode in 100 fails or fewer (`npm run bench -- sketch`).
+ * More than SKETCH_CELLS_MAX means that no sketch would do.
  */
 export function cellsFor(dots: number): number {
-  return Math.ceil(1.18 * dots + 3.5 * Math.sqrt(dots) + 12);
+  return Math.ceil(1.15 * dots + 3 * Math.sqrt(dots) + 16);
 }
 
 export class Sketch {
@@ -145,6 +145,11 @@ export class Sketch {
    */
   decode({ dotsMax }: { readonly dotsMax: number }): Peeled {
     return peel(this.#words.slice(), this.#mapping, dotsMax);
+  }
+
+  /** The same in steps. */
+  decoding({ dotsMax }: { readonly dotsMax: number }): Peeling {
+    return new Peeling(this.#words.slice(), this.#mapping, dotsMax);
   }
 
   /**

@@ -25,12 +25,29 @@ const SLICE_ROWS = 2048;
 const PAGE_ROWS = 512;
 
 export type Verdict =
-  | { readonly verified: true; readonly drops: readonly Dot[] }
+  | {
+      readonly verified: true;
+      readonly drops: readonly Dot[];
+      /** Dots that one side held and the other did not. */
+      readonly differences: number;
+      /** Those of them that only we hold and they have not seen. */
+      readonly peerLacks: number;
+    }
   | {
       readonly verified: false;
       /** We have seen dots that they have not: the difference may be theirs to repair. */
       readonly peerBehind: boolean;
+      /** The same number, as far as the counts tell. */
+      readonly differences: number;
     };
+
+/** What a sketch showed: it takes the place of what the peer named. */
+export interface Shown {
+  /** Only we hold these, and they have seen them. */
+  readonly drops: Context;
+  /** Only they hold these; undefined when they named them. */
+  readonly onlyTheirs?: readonly Dot[] | undefined;
+}
 
 export class Verification {
   readonly #store: Store;
@@ -48,12 +65,11 @@ export class Verification {
   #restCount: number;
   readonly #drops: Dot[] = [];
   readonly #root: string;
-  /** So far, neither side holds a dot that the other does not. */
-  #sameDots: boolean;
+  #onlyOurs = 0;
   readonly #stopListening: () => void;
 
-  /** `full`: everything that they hold was named. `toDrop`: what a sketch showed that they have superseded. */
-  constructor(store: Store, theirs: Context, summary: Summary, named: Named, full: boolean, toDrop: readonly Dot[] = []) {
+  /** `full`: everything that they hold was named. */
+  constructor(store: Store, theirs: Context, summary: Summary, named: Named, full: boolean, shown?: Shown) {
     this.#store = store;
     this.#theirs = theirs;
     this.#summary = summary;
@@ -61,14 +77,10 @@ export class Verification {
     this.#hasher = new DotHasher(store.options.digestKey);
     this.#root = store.root.toHash();
     // After a full push there is nothing that they did not mention.
-    this.#onlyTheirs = [...named.superseded(), ...(full ? [] : named.unheard(theirs))];
-    this.#sameDots = this.#onlyTheirs.length === 0;
+    this.#onlyTheirs = shown?.onlyTheirs ?? [...named.superseded(), ...(full ? [] : named.unheard(theirs))];
     this.#restCount = store.count + this.#onlyTheirs.length;
-    for (const dot of toDrop) {
-      const isHeld = store.reader.get(indexAt(dot.incarnation, dot.counter)) !== undefined;
-      if (isHeld && theirs.has(dot)) this.#count(dot, true);
-    }
     this.#toWalk = store.context.minus(full ? named.dots : theirs);
+    if (shown !== undefined) this.#toWalk.join(shown.drops.minus(shown.drops.minus(theirs)));
     for (const incarnation of this.#toWalk.incarnations()) {
       const ranges = this.#toWalk.rangesOf(incarnation);
       for (let i = 0; i < ranges.length; i += 2) this.#segments.push({ incarnation, from: ranges[i]!, to: ranges[i + 1]! });
@@ -119,17 +131,19 @@ export class Verification {
     this.#hasher.hash(dot.incarnation, dot.counter);
     this.#rest.subtractDot(this.#hasher);
     this.#restCount--;
-    this.#sameDots = false;
+    this.#onlyOurs++;
     if (live && this.#theirs.has(dot)) this.#drops.push(dot);
   }
 
   #verdict(): Verdict {
     this.stop();
-    if (this.#restCount !== this.#summary.count || this.#rest.toHash() !== this.#summary.dotRoot) {
-      return { verified: false, peerBehind: !this.#theirs.covers(this.#toWalk) };
+    const differences = this.#onlyTheirs.length + this.#onlyOurs;
+    const apart = Math.abs(this.#restCount - this.#summary.count);
+    if (apart > 0 || this.#rest.toHash() !== this.#summary.dotRoot) {
+      return { verified: false, peerBehind: !this.#theirs.covers(this.#toWalk), differences: differences + apart };
     }
     // The same dots with other contents: a peer is broken, or this store is. Nothing is missing, but something is wrong.
-    if (this.#sameDots && this.#root !== this.#summary.root) return { verified: false, peerBehind: false };
-    return { verified: true, drops: this.#drops };
+    if (differences === 0 && this.#root !== this.#summary.root) return { verified: false, peerBehind: false, differences };
+    return { verified: true, drops: this.#drops, differences, peerLacks: this.#onlyOurs - this.#drops.length };
   }
 }

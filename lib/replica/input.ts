@@ -38,6 +38,8 @@ export type Input =
   | { readonly type: "unreachable"; readonly to: string; readonly why: string }
   /** A peer that speaks only the base protocol answered a ping: it is there, and has no summary. */
   | { readonly type: "base-pong"; readonly from: string }
+  /** An operator wants a repair from this peer now, or to know what it would do. The peer is one that the replica knows. */
+  | { readonly type: "repair" | "compare"; readonly peer: string }
   | { readonly type: "tick" }
   /** All that is stored is to be looked over. */
   | { readonly type: "scrub"; readonly reason: ScrubReason }

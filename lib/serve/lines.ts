@@ -27,6 +27,8 @@ export function lineOf(event: ReplicaEvent): Line | undefined {
       return debug(`${event.peer}: repair begins`);
     case "repair-ended":
       return lineOfRepair(event.receipt);
+    case "compared":
+      return debug(`${event.peer}: compared`);
     case "repair-answered":
       return debug(`${event.peer}: repairs from here: ${counted(event.entries, "entry", "entries")}, ${event.bytes} bytes`);
     case "push-dropped":
@@ -83,22 +85,23 @@ function lineOfScrub(report: ScrubReport): Line {
   return report.damaged + report.remade + report.lost > 0 || report.tablesWrong ? warn(text) : info(text);
 }
 
-function lineOfRepair({ peer, kind, result, requests, entriesIn, bytesIn, dropped, tookMs }: RepairReceipt): Line {
+function lineOfRepair(receipt: RepairReceipt): Line {
+  const { peer, kind, why, result, requests, differences, entriesIn, bytesIn, bytesOut, dropped, tookMs } = receipt;
   const removed = dropped === 0 ? "" : `, ${dropped} removed`;
-  const counts = `${counted(entriesIn, "entry", "entries")}, ${bytesIn} bytes${removed}, in ${counted(requests, "request", "requests")} and ${Math.round(tookMs)} ms`;
+  const found = `${counted(differences, "difference", "differences")}, ${counted(entriesIn, "entry", "entries")}${removed}`;
+  const counts = `${found}, ${bytesIn + bytesOut} bytes, in ${counted(requests, "request", "requests")} and ${Math.round(tookMs)} ms`;
+  const by = `by ${kind} (${why})`;
   switch (result) {
     case "joined":
-      return entriesIn + dropped === 0 ? debug(`${peer}: nothing was missing here`) : info(`${peer}: repaired by ${kind}: ${counts}`);
+      return entriesIn + dropped === 0 ? debug(`${peer}: nothing was missing here`) : info(`${peer}: repaired ${by}: ${counts}`);
     case "behind":
-      return debug(`${peer}: merged by ${kind}: ${counts}; it has to repair from here before the two can be compared`);
+      return debug(`${peer}: merged ${by}: ${counts}; it has to repair from here before the two can be compared`);
     case "differs":
-      return info(`${peer}: repaired by ${kind}, and it changed meanwhile: ${counts}`);
+      return info(`${peer}: repaired ${by}, and it changed meanwhile: ${counts}`);
     case "interrupted":
-      return warn(`${peer}: the repair broke off after ${counts}; it will be tried again`);
+      return warn(`${peer}: the repair ${by} broke off after ${counts}; it will be tried again`);
     case "too-many-drops":
-      return warn(
-        `${peer}: the repair would remove too large a share of this store (${dropped} values) and was stopped: look at that peer`,
-      );
+      return warn(`${peer}: the repair ${by} would remove too large a share of this store and was stopped: look at that peer`);
   }
 }
 

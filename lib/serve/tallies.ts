@@ -61,12 +61,12 @@ export class Tallies {
     }
   }
 
-  #addRepair({ kind, result, entriesIn, bytesIn, dropped }: RepairReceipt): void {
+  #addRepair({ kind, result, entriesIn, entryBytesIn, dropped }: RepairReceipt): void {
     const tally = this.repairs.find((each) => each.kind === kind && each.result === result);
     if (tally === undefined) this.repairs.push({ kind, result, count: 1 });
     else tally.count++;
     this.repaired.entriesIn += entriesIn;
-    this.repaired.bytesIn += bytesIn;
+    this.repaired.bytesIn += entryBytesIn;
     this.repaired.dropped += dropped;
   }
 

@@ -31,6 +31,7 @@ export function checkConvergence(world: World, machines: readonly Machine[]): vo
   const keys = new Set(world.ledger.records.map(({ key }) => keyFromBytes(key)));
   for (const machine of machines) {
     machine.audit();
+    machine.auditSketch();
     for (const key of keys) read(world, machine, key);
   }
 }

@@ -5,7 +5,7 @@
 
 /** Faults, in the words of the plan; each counts when it took effect, not when it was planned. */
 const FAULTS = [
-  ...["loss", "duplicate", "reorder", "delay", "cut-one-way", "cut-asymmetric", "split", "unreachable"],
+  ...["loss", "duplicate", "reorder", "delay", "stale-sketch", "cut-one-way", "cut-asymmetric", "split", "unreachable"],
   ...["crash-lost", "crash-kept", "fast-restart", "restart-empty", "restart-copy", "restart-lost-entries"],
   ...["disk-failed", "disk-full", "slow-disk", "pause", "clock-hour", "clock-back", "forged", "different-peers"],
   ...["restart-flipped-bits", "flip-bits"],
@@ -24,10 +24,12 @@ const PATHS = [
     "siblings-merged",
     "delta-joined",
     "sketch-joined",
+    "sketch-of-ours",
+    "sketch-unasked",
+    "sketch-failed",
     "full-joined",
     "repair-many-pages",
     "repair-interrupted",
-    "repair-differs",
     "repair-behind",
   ],
   ...["too-many-drops", "dropped", "new-incarnation", "incarnation-renounced", "push-dropped", "swept", "swept-foreign"],

@@ -114,7 +114,7 @@ export class Faults {
       this.#world.coverage.count("forged");
       life.view.shun(incarnation);
       const seen = Context.of([{ incarnation, counter: counter + FORGED_AHEAD }]);
-      life.node.receive("n0", { kind: "repair-request", exchange: 0, seen, bytesMax: 1 }, () => undefined);
+      life.node.receive("n0", { kind: "repair-request", exchange: 0, seen, bytesMax: 1, count: 0, cells: 0 }, () => undefined);
     });
   }
 }

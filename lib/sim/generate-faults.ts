@@ -36,6 +36,7 @@ function generateFault(name: FaultName, scene: Scene): PlannedFault[] {
     case "duplicate":
     case "reorder":
     case "delay":
+    case "stale-sketch":
       return [{ kind: name, atMs, untilMs: prng.chance(0.3) ? endMs : untilMs, share: prng.pick([0.05, 0.3, 0.8]) }];
     case "cut-one-way":
     case "cut-asymmetric":

@@ -44,7 +44,7 @@ function hearRepair(world: World, name: string, view: View, store: Store, receip
   const { coverage, plan } = world;
   view.checkSeen();
   if (receipt.result === "joined") coverage.count(`${receipt.kind}-joined`);
-  if (receipt.result === "differs") coverage.count("repair-differs");
+  for (const [why, path] of REASONS) if (receipt.why.startsWith(why)) coverage.count(path);
   if (receipt.result === "behind") coverage.count("repair-behind");
   if (receipt.result === "interrupted") coverage.count("repair-interrupted");
   if (receipt.result === "too-many-drops") coverage.count("too-many-drops");
@@ -58,6 +58,12 @@ function hearRepair(world: World, name: string, view: View, store: Store, receip
   }
 }
 
+const REASONS = [
+  ["this node's context takes", "sketch-of-ours"],
+  ["the peer has forgotten", "sketch-unasked"],
+  ["two sketches in a row", "sketch-failed"],
+] as const;
+
 function describe(event: ReplicaEvent): string {
   if (event.kind === "repair-ended") {
     const { kind, peer, result, requests, entriesIn, dropped } = event.receipt;
@@ -65,5 +71,5 @@ function describe(event: ReplicaEvent): string {
   }
   if (event.kind === "scrub-ended") return `scrub ${event.report.number} ended: ${event.report.damaged} damaged, ${event.report.lost} lost`;
   const { kind, ...rest } = event;
-  return [kind, ...Object.values(rest)].join(" ");
+  return [kind, ...Object.values<unknown>(rest).map(String)].join(" ");
 }

@@ -201,8 +201,8 @@ export class Machine implements Receiver {
       this.#world.fail("loss-unnoticed", `${name} opened a folder that lost entries`);
     const lostSomething = this.disk.damaged;
     this.disk.damaged = false;
-    const { answerBytesMax, pushKeysMax, dropsAllowed, dropShareMax, entryBytes } = this.#world.plan.settings;
-    const limits = { answerBytesMax, stepEntriesMax: STEP_ENTRIES, pushKeysMax, dropsAllowed, dropShareMax, entryBytes };
+    const { answerBytesMax, pushKeysMax, dropsAllowed, dropShareMax, entryBytes, firstCells } = this.#world.plan.settings;
+    const limits = { answerBytesMax, stepEntriesMax: STEP_ENTRIES, pushKeysMax, dropsAllowed, dropShareMax, entryBytes, firstCells };
     const options = { ...REPLICA_DEFAULTS, ...limits, name, address: name, peers: this.#planned.peers };
     const replica = new Replica(store, options, random, clock.now());
     const view = new View(this.#world, name, clock, store);
@@ -246,6 +246,12 @@ export class Machine implements Receiver {
     if (this.disk.damage.size > 0 || this.#life?.node.replica.scrubber.isRunning === true) return;
     const finding = new Audit(store).runToEnd();
     if (finding.kind !== "sound") this.#world.fail("digest-wrong", `at ${this.name}: ${finding.problem}`);
+  }
+
+  /** The tables that each write updates are what the entries alone make them. */
+  auditSketch(): void {
+    if (this.#life?.node.replica.isSketchSound === false)
+      this.#world.fail("sketch-wrong", `the sketch of ${this.name} is not that of its entries`);
   }
 
   /** Only what the plan did to the disk may stop a node. */

@@ -38,6 +38,8 @@ export class Network {
   readonly #receivers = new Map<string, Receiver>();
   readonly #links = new Map<string, Link>();
   readonly #faults = new Set<LinkFault>();
+  /** The last sketch of each sender and size. */
+  readonly #sketches = new Map<string, Uint8Array>();
 
   constructor(world: World) {
     this.#world = world;
@@ -66,7 +68,7 @@ export class Network {
   #transmit(from: string, to: string, message: Message, isRequest: boolean): void {
     const { events, coverage } = this.#world;
     this.#checkLeaving(from, message);
-    const frame = encodeFrame(message);
+    const frame = encodeFrame(this.#withStaleSketch(this.#linkOf(from, to), message));
     if (frame.length > FRAME_BYTES_MAX) this.#world.fail("frame-too-large", `${from} sends ${frame.length} bytes to ${to}`);
     const cut = this.#cutOf(from, to);
     if (cut !== undefined) return coverage.count(cut.shape);
@@ -77,6 +79,17 @@ export class Network {
     for (let copy = 0; copy < copies; copy++) {
       events.at(this.#arrivalOf(link), () => this.#arrive(link, frame, isRequest));
     }
+  }
+
+  /** As if the tables of the sender were wrong: a sketch that decodes, of another instant than the rest of its message. */
+  #withStaleSketch(link: Link, message: Message): Message {
+    if ((message.kind !== "repair-request" && message.kind !== "repair-answer") || message.sketch === undefined) return message;
+    const name = `${link.from} ${message.sketch.length}`;
+    const before = this.#sketches.get(name);
+    this.#sketches.set(name, message.sketch);
+    if (before === undefined || !this.#hits("stale-sketch", link)) return message;
+    this.#world.coverage.count("stale-sketch");
+    return { ...message, sketch: before };
   }
 
   #arrivalOf(link: Link): number {
@@ -113,7 +126,8 @@ export class Network {
     if (message.kind !== "push" && message.kind !== "repair-answer" && message.kind !== "read-answer") return;
     const disk = this.#receivers.get(from)!.disk;
     const isBare = message.kind === "read-answer";
-    if (!isBare && !disk.knowsAll(message.context))
+    const context = isBare ? undefined : message.kind === "push" ? message.context : message.context.gained;
+    if (context !== undefined && !disk.knowsAll(context))
       this.#world.fail("sent-before-durable", `${from} sends a context that it does not hold durably`);
     for (const { key, record, gone } of isBare ? [message.entry] : message.entries) {
       const siblings = record.length === 0 ? [] : decodeSiblings(record);

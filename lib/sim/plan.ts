@@ -29,6 +29,7 @@ export interface Settings {
   readonly dropsAllowed: number;
   readonly dropShareMax: number;
   readonly entryBytes: number;
+  readonly firstCells: number;
   /** The longest usual delay of a frame. */
   readonly linkMs: number;
   /** The longest usual delay of a batch on its way to the disk. */
@@ -68,7 +69,7 @@ export type DiskFate = "kept" | "empty" | "copy" | "lost-entries" | "flipped-bit
 
 export type PlannedFault =
   | {
-      readonly kind: "loss" | "duplicate" | "reorder" | "delay";
+      readonly kind: "loss" | "duplicate" | "reorder" | "delay" | "stale-sketch";
       readonly atMs: number;
       readonly untilMs: number;
       /** The share of frames that it hits. */
@@ -111,7 +112,7 @@ export type PlannedFault =
 
 /** The names by which faults are chosen (`--faults`). */
 export const FAULT_NAMES = [
-  ...["loss", "duplicate", "reorder", "delay", "cut-one-way", "cut-asymmetric", "split"],
+  ...["loss", "duplicate", "reorder", "delay", "stale-sketch", "cut-one-way", "cut-asymmetric", "split"],
   ...["crash", "restart-empty", "restart-copy", "restart-lost-entries", "disk-failed", "disk-full", "slow-disk"],
   ...["pause", "clock-hour", "clock-back", "forged", "different-peers"],
   ...["restart-flipped-bits", "flip-bits"],

@@ -73,6 +73,15 @@ test("what nobody has thought of is guarded as a write", async (t) => {
   }
 });
 
+test("who may only read asks for no repair", async (t) => {
+  const node = await startTestNode(t, { clusterKeyFile: await clusterKeyFile(t), tokenFile: await tokenFile(t) });
+  for (const path of ["/repair?peer=x", "/repair?peer=x&dryRun=true"]) {
+    t.is((await send(node.url, "POST", path)).status, 401);
+    t.is((await send(node.url, "POST", path, { headers: bearer(READ_TOKEN) })).status, 403);
+    t.regex((await send(node.url, "POST", path, { headers: bearer(WRITE_TOKEN) })).text, /is no peer of this node/);
+  }
+});
+
 test("a refused write leaves nothing behind, and its body is not looked at", async (t) => {
   const node = await startTestNode(t, { clusterKeyFile: await clusterKeyFile(t), tokenFile: await tokenFile(t) });
   const large = `{"key":"k","value":"${"x".repeat(3_000_000)}"}`;

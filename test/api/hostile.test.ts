@@ -7,7 +7,9 @@ import { Context } from "../../lib/core/context.ts";
 import type { Dot } from "../../lib/core/dot.ts";
 import type { RepairReceipt } from "../../lib/core/output.ts";
 import type { RepairAnswer } from "../../lib/core/message.ts";
-import { EMPTY, entryOf, everything, HostilePeer, NO_RECORD, siblingOf, type Lie } from "../support/hostile-peer.ts";
+import { absoluteOf } from "../../lib/core/relative-context.ts";
+import { CELL_BYTES } from "../../lib/repair/sketch.ts";
+import { EMPTY, entryOf, everything, HostilePeer, NO_RECORD, requestOf, siblingOf, type Lie } from "../support/hostile-peer.ts";
 import { pause, startTestNode, until, type TestNode } from "../support/nodes.ts";
 
 const KEYS = 20;
@@ -27,8 +29,8 @@ async function start(t: ExecutionContext): Promise<Lied> {
   const node = await startTestNode(t, { peers: [peer.url], tuning: TUNING, timeoutMs: 10_000 });
   await node.ready;
   for (let i = 0; i < KEYS; i++) await node.kv.write([{ key: `k${i}`, value: Buffer.from(String(i)) }]);
-  const { reply } = await peer.send(node.url, { kind: "repair-request", exchange: 1, seen: new Context(), bytesMax: 1_000_000 });
-  peer.seen = (reply as RepairAnswer).context;
+  const { reply } = await peer.send(node.url, requestOf(new Context()));
+  peer.seen = absoluteOf((reply as RepairAnswer).context, new Context());
   const [own] = [...peer.seen.incarnations()];
   return { node, peer, dots: Array.from({ length: KEYS }, (_, i) => ({ incarnation: own!, counter: i + 1 })) };
 }
@@ -126,22 +128,62 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   "a sketch that drops everything": {
     lie:
-      ({ peer, dots }) =>
+      ({ peer }) =>
       (asked) =>
-        asked.sketch === undefined
+        asked.cells === 0
           ? peer.answer(asked, { summary: peer.summary() })
-          : peer.answer(asked, { summary: EMPTY, sketched: { decoded: true, cellsWanted: 0, missing: [], drops: dots } }),
+          : peer.answer(asked, { sketch: Buffer.alloc(asked.cells * CELL_BYTES) }),
     kept: true,
     result: "too-many-drops",
   },
-  "sketches that always want more": {
+  "sketches that nobody can read": {
     lie:
       ({ peer }) =>
       (asked) =>
-        asked.sketch === undefined
-          ? peer.answer(asked, { summary: peer.summary() })
-          : peer.answer(asked, { more: true, sketched: { decoded: false, cellsWanted: 65_536, missing: [], drops: [] } }),
+        peer.answer(asked, {
+          summary: peer.summary(),
+          ...(asked.cells > 0 && { sketch: Buffer.alloc(asked.cells * CELL_BYTES, 0x5a) }),
+        }),
     result: "differs",
+  },
+  "a sketch of a million cells": {
+    lie:
+      ({ peer }) =>
+      (asked) =>
+        peer.answer(asked, { summary: peer.summary(), ...(asked.cells > 0 && { sketch: Buffer.alloc(1_000_000 * CELL_BYTES) }) }),
+    reason: "malformed",
+    result: "interrupted",
+  },
+  "an answer to a sketch that the node has not sent": {
+    lie:
+      ({ peer, dots }) =>
+      (asked) =>
+        peer.answer(asked, { more: true, found: { result: "decoded", missing: new Context(), drops: Context.of(dots) } }),
+    reason: "malformed",
+    result: "interrupted",
+  },
+  "runs of dots that stand for millions of millions": {
+    lie:
+      ({ peer }) =>
+      (asked) =>
+        peer.answer(asked, { found: { result: "decoded", missing: everything(peer.seen), drops: everything(peer.seen) } }),
+    result: "interrupted",
+  },
+  "a context that is told as news, of dots that the node has not issued": {
+    lie:
+      ({ peer }) =>
+      (asked) =>
+        peer.answer(asked, { context: { from: "seen", gained: everything(peer.seen), lacked: new Context() } }),
+    reason: "context",
+    result: "interrupted",
+  },
+  "a page that covers dots that the node has not issued": {
+    lie:
+      ({ peer }) =>
+      (asked) =>
+        peer.answer(asked, { more: true, covered: everything(peer.seen) }),
+    reason: "context",
+    result: "interrupted",
   },
   garbage: { lie: () => () => Buffer.alloc(100_000, 0xc0), result: "interrupted" },
   "nothing at all": { lie: () => (_asked, outgoing) => void outgoing.destroy(), result: "interrupted" },
@@ -157,8 +199,10 @@ for (const [what, { lie, reason, kept = false, result }] of Object.entries(CASES
     peer.summary = () => ({ ...summary, context: String(count++).padStart(8, "c") });
     const hash = node.kv.hash();
     peer.isThere = true;
-    await until(t, "a repair has ended", () => node.kv.status().lastRepair !== undefined, [node]);
-    t.is(node.kv.status().lastRepair?.result, result);
+    // At first the node may give the peer time to repair from here.
+    const ended = () => node.kv.status().lastRepair?.result ?? "behind";
+    await until(t, "a repair has ended", () => ended() !== "behind", [node]);
+    t.is(ended(), result);
     const refused = await told(node);
     if (reason !== undefined) t.true(refused.peers[reason]! >= 1, JSON.stringify(refused));
     if (kept) t.true(refused.valuesKept >= KEYS, JSON.stringify(refused));
@@ -169,6 +213,29 @@ for (const [what, { lie, reason, kept = false, result }] of Object.entries(CASES
     t.is(node.kv.status().stopped, undefined);
   });
 }
+
+test("compared with a hostile peer: the one who asked hears why it cannot be, and nothing changes", async (t) => {
+  const { node, peer } = await start(t);
+  const hash = node.kv.hash();
+  const lies: readonly Lie[] = [
+    (asked) => peer.answer(asked, { sketch: Buffer.alloc(1_000_000 * CELL_BYTES) }),
+    (asked) => peer.answer(asked, { sketch: Buffer.alloc(asked.cells * CELL_BYTES + 1) }),
+    (asked) =>
+      peer.answer(asked, { sketch: Buffer.alloc(asked.cells * CELL_BYTES), context: everything(peer.seen), summary: peer.summary() }),
+    (asked) => peer.answer(asked),
+  ];
+  peer.summary = () => ({ ...EMPTY, root: "r".repeat(16), count: 7 });
+  peer.isThere = true;
+  await until(t, "the peer is up", () => node.kv.status().peers[0]?.status === "alive", [node]);
+  for (const lie of lies) {
+    peer.lie = lie;
+    const response = await fetch(`${node.url}/repair?dryRun=true&peer=${encodeURIComponent(peer.url)}`, { method: "POST" });
+    t.is(response.status, 502);
+    t.regex(((await response.json()) as { error: string }).error, /^cannot compare with /);
+  }
+  t.is(node.kv.hash(), hash);
+  t.true((await told(node)).peers["malformed"]! >= 2);
+});
 
 test("a peer that is told off again and again is written of in the log once a minute, not each time", async (t) => {
   const { node, peer } = await start(t);

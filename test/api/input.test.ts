@@ -115,7 +115,7 @@ test("a body in another charset or coding is 415", async (t) => {
   }
 });
 
-const ROUTES = [["GET", "/ping"], ["GET", "/store"], ["GET", "/store/hash"], ["GET", "/store/key"], ["GET", "/status"], ["GET", "/livez"], ["GET", "/readyz"], ["GET", "/metrics"], ["POST", "/store"], ["POST", "/replicate"], ["POST", "/peer"], ["DELETE", "/store/key"], ["POST", "/key"], ["GET", "/key/k"], ["DELETE", "/key/k"], ["GET", "/v1/kv"], ["GET", "/v1/kv/k"], ["PUT", "/v1/kv/k"], ["POST", "/v1/batch"], ["GET", "/none"]] as const; // prettier-ignore
+const ROUTES = [["GET", "/ping"], ["GET", "/store"], ["GET", "/store/hash"], ["GET", "/store/key"], ["GET", "/status"], ["GET", "/livez"], ["GET", "/readyz"], ["GET", "/metrics"], ["POST", "/store"], ["POST", "/replicate"], ["POST", "/peer"], ["POST", "/repair"], ["DELETE", "/store/key"], ["POST", "/key"], ["GET", "/key/k"], ["DELETE", "/key/k"], ["GET", "/v1/kv"], ["GET", "/v1/kv/k"], ["PUT", "/v1/kv/k"], ["POST", "/v1/batch"], ["GET", "/none"]] as const; // prettier-ignore
 
 const URLS: readonly (readonly [what: string, query: string, status: number])[] = [
   ["a byte that is no UTF-8", "?key=%ff", 400],

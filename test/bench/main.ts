@@ -11,6 +11,7 @@ const benches: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>>
   repair: () => import("./repair.ts"),
   join: () => import("./join.ts"),
   sketch: () => import("./sketch-cells.ts"),
+  wire: () => import("./wire.ts"),
 };
 
 const name = process.argv[2];

@@ -5,12 +5,14 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import test, { type ExecutionContext } from "ava";
-import { ByteWriter, decodeSiblings, writeDot } from "../../lib/core/codec.ts";
+import { decodeSiblings } from "../../lib/core/codec.ts";
 import { Context } from "../../lib/core/context.ts";
 import type { Dot } from "../../lib/core/dot.ts";
-import { PROTOCOL_VERSION, type Message, type RepairAnswer, type WireEntry } from "../../lib/core/message.ts";
+import type { Message, RepairAnswer, WireEntry } from "../../lib/core/message.ts";
+import { absoluteOf } from "../../lib/core/relative-context.ts";
 import { framed } from "../support/frames.ts";
-import { entryOf, everything, HostilePeer, siblingOf, type Lie } from "../support/hostile-peer.ts";
+import { manyEntries, manyGone, manyIdentities, manyRanges } from "../support/giant-frames.ts";
+import { entryOf, everything, HostilePeer, requestOf, siblingOf, type Lie } from "../support/hostile-peer.ts";
 import { freePorts, pairs, putAll, sleep, TestNode, waitFor } from "./support.ts";
 
 const MEMORY_MAX_MIB = 64;
@@ -35,12 +37,12 @@ async function besiege(t: ExecutionContext): Promise<Siege> {
   const entries: WireEntry[] = [];
   const seen = new Context();
   for (let more = true; more;) {
-    const { reply } = await peer.send(node.url, { kind: "repair-request", exchange: 1, seen, bytesMax: 256 * 1024 });
+    const { reply } = await peer.send(node.url, requestOf(seen, { bytesMax: 256 * 1024 }));
     const { entries: page, covered, more: goesOn, context } = reply as RepairAnswer;
     entries.push(...page);
+    peer.seen = absoluteOf(context, seen);
     seen.join(covered);
     more = goesOn;
-    peer.seen = context;
   }
   const workMib = memoryPeakOf(node.pid);
   const live = entries.filter(({ record }) => record.length > 0);
@@ -126,8 +128,8 @@ test.serial("frames that a hostile peer sends: each is refused and counted, the 
   await attempt("a context that claims everything that there could ever be, again and again", () =>
     told("context", async () => {
       for (let i = 0; i < 40; i++) {
-        const { reply } = await peer.send(node.url, { kind: "repair-request", exchange: 1, seen: new Context(), bytesMax: 1_000_000 });
-        await peer.push(node.url, keys.map((key) => entryOf(key, [])), everything((reply as RepairAnswer).context)); // prettier-ignore
+        const { reply } = await peer.send(node.url, requestOf(new Context()));
+        await peer.push(node.url, keys.map((key) => entryOf(key, [])), everything(absoluteOf((reply as RepairAnswer).context, new Context()))); // prettier-ignore
         await node.client.put("k1", 1);
       }
     }),
@@ -138,8 +140,12 @@ test.serial("frames that a hostile peer sends: each is refused and counted, the 
     for (let kind = 0; kind < 8; kind++) t.is((await peer.send(node.url, framed(kind, Buffer.alloc(2_000, 0xff)))).status, 400);
   });
   await attempt("garbage for sketches", async () => {
-    const sketch = (cells: Uint8Array) => ({ kind: "repair-request", exchange: 1, seen: new Context(), bytesMax: 1_000_000, sketch: { cells, count: 2 ** 50 } }) as const; // prettier-ignore
+    const sketch = (cells: Uint8Array) => requestOf(new Context(), { count: 2 ** 50, sketch: cells });
     for (const length of [1, 12 * 96, 12 * 1_536, 12 * 65_536, 12 * 100_000]) await peer.send(node.url, sketch(Buffer.alloc(length, 0x5a)));
+  });
+  await attempt("wishes for the largest sketch and for dots by the thousand, many side by side", async () => {
+    const wishes = [requestOf(peer.seen, { cells: 65_536 }), requestOf(new Context(), { wanted: scattered() })];
+    await Promise.all(Array.from({ length: 200 }, (_, i) => peer.send(node.url, wishes[i % wishes.length]!).catch(() => undefined)));
   });
   await attempt("giant counts, many side by side", async () => {
     const giants = [manyEntries(), manyRanges(), manyIdentities(), manyGone()];
@@ -177,6 +183,8 @@ test.serial("answers that a node has asked for: endless, trickling, or larger th
     },
     "pages that cover a million gaps": (asked) => peer.answer(asked, { covered: gaps(), more: true }),
     "a context of a million gaps": (asked) => peer.answer(asked, { context: gaps() }),
+    "a million gaps told as news": (asked) => peer.answer(asked, { context: { from: "seen", gained: gaps(), lacked: new Context() } }),
+    "a million gaps in what it lacks": (asked) => peer.answer(asked, { context: { from: "seen", gained: new Context(), lacked: gaps() } }),
   };
   for (const [what, lie] of Object.entries(lies)) {
     await withstand(t, siege, what, async () => {
@@ -187,6 +195,13 @@ test.serial("answers that a node has asked for: endless, trickling, or larger th
     });
   }
 });
+
+/** As many dots as one request may name, each on its own. */
+function scattered(): Context {
+  const dots = new Context();
+  for (let counter = 1; counter < 2 * 4_096; counter += 2) dots.addRange("hostile!", counter, counter);
+  return dots;
+}
 
 function gaps(): Context {
   const context = new Context();
@@ -204,60 +219,12 @@ test.serial("stamps that are far in the future are counted and never followed", 
   t.is(await node.client.get("f1"), "later", "stored as it is");
   await node.client.put("f1", "now");
   t.is(await node.client.get("f1"), "now", "a write that has seen it replaces it, whatever its time");
-  const { reply } = await peer.send(node.url, { kind: "repair-request", exchange: 1, seen: peer.seen, bytesMax: 1_000_000 });
+  const { reply } = await peer.send(node.url, requestOf(peer.seen));
   const written = (reply as RepairAnswer).entries.find(({ key }) => key === "f1")!;
   const stampMs = Buffer.from(written.record).readUIntLE(13, 6);
   t.true(stampMs < Date.now() + 60_000, "the node's own clock stayed where it was");
   t.is(node.lines.filter((line) => line.includes("far ahead")).length, 1, "one line, however many values");
 });
-
-/** Frames of two megabytes or so that become much more when they are decoded, if anybody lets them. */
-const [PUSH, REPAIR_REQUEST] = [2, 4];
-
-function manyEntries(): Buffer {
-  const writer = new ByteWriter();
-  writer.varint(0);
-  writer.varint(500_000);
-  for (let i = 0; i < 500_000; i++) for (const byte of [2, 0x61, 0]) writer.uint8(byte);
-  return framed(PUSH, writer.copy(), PROTOCOL_VERSION);
-}
-
-function manyRanges(): Buffer {
-  const writer = new ByteWriter();
-  writer.varint(256 * 1024);
-  writer.uint8(0);
-  writer.varint(1);
-  writer.fixedChars("hostile!");
-  writer.varint(1_000_000);
-  for (let i = 0; i < 2_000_000; i++) writer.uint8(0);
-  return framed(REPAIR_REQUEST, writer.copy(), PROTOCOL_VERSION);
-}
-
-function manyIdentities(): Buffer {
-  const writer = new ByteWriter();
-  writer.varint(65_536);
-  for (let i = 0; i < 65_536; i++) {
-    writer.fixedChars(String(i).padStart(8, "i"));
-    for (const byte of [1, 0, 0]) writer.uint8(byte);
-  }
-  writer.varint(0);
-  return framed(PUSH, writer.copy(), PROTOCOL_VERSION);
-}
-
-function manyGone(): Buffer {
-  const writer = new ByteWriter();
-  writer.varint(0);
-  writer.varint(20);
-  for (let i = 0; i < 20; i++) {
-    const key = `gone${i}`;
-    writer.varint(2 * key.length + 1);
-    writer.fixedChars(key);
-    writer.varint(60_000);
-    for (let counter = 1; counter <= 60_000; counter++) writeDot(writer, { incarnation: "hostile!", counter: counter * 20 + i });
-    writer.varint(0);
-  }
-  return framed(PUSH, writer.copy(), PROTOCOL_VERSION);
-}
 
 const FRAME_HEAD = "POST /peer HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream\r\n";
 

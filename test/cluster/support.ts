@@ -196,6 +196,16 @@ export async function sameData(nodes: readonly TestNode[], keys: number): Promis
   );
 }
 
+/** Resolves when all answer with the same hash. */
+export async function sameHash(nodes: readonly TestNode[], withinMs = 60_000): Promise<void> {
+  const hashes = () => Promise.all(nodes.map((node) => node.client.hash().catch(() => undefined)));
+  const agree = async (): Promise<boolean> => {
+    const [first, ...others] = await hashes();
+    return first !== undefined && others.every((hash) => hash === first);
+  };
+  await waitFor("all to hold the same", agree, { nodes, withinMs });
+}
+
 function statuses(nodes: readonly TestNode[]): Promise<(NodeStatus | undefined)[]> {
   return Promise.all(nodes.map((node) => node.status()));
 }

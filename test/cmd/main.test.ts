@@ -28,7 +28,7 @@ test("--version, --help: on standard output, plain, exit code 0", async (t) => {
   const help = await shell(`${concord} --help`);
   t.is(help.code, 0);
   t.is(help.stderr, "");
-  for (const command of ["serve", "up", "put", "get", "del", "ls", "status", "keygen", "certs", "scrub", "simulate"])
+  for (const command of ["serve", "up", "put", "get", "del", "ls", "status", "repair", "keygen", "certs", "scrub", "simulate"])
     t.regex(help.stdout, new RegExp(`^ {2}${command} +\\w`, "m"));
   t.false(help.stdout.includes("\u001b"));
   t.deepEqual(await shell(`${concord} help serve`), await shell(`${concord} serve --help`));

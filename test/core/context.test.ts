@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "ava";
 import fc from "fast-check";
 import { Context } from "../../lib/core/context.ts";
-import { formatDot, type Dot } from "../../lib/core/dot.ts";
+import { formatDot, sameDot, type Dot } from "../../lib/core/dot.ts";
 import { dots } from "../support/stores.ts";
 import { holds } from "../support/property.ts";
 
@@ -230,4 +230,22 @@ test("dots that come in order cost one range, however many they are", (t) => {
   const context = new Context();
   for (let n = 1; n <= 100_000; n++) context.add({ incarnation: "aaaaaaaa", counter: n });
   t.deepEqual([...context.rangesOf("aaaaaaaa")], [1, 100_000]);
+});
+
+test("overlap, number and the first of its dots agree with the dots one by one", (t) => {
+  holds(
+    t,
+    fc.property(anyContext, anyContext, fc.nat({ max: 30 }), (a, b, most) => {
+      const [mine, theirs] = [[...a.dots()], [...b.dots()]];
+      assert.equal(a.dotCount(), mine.length);
+      assert.ok(Context.of(mine).equals(a));
+      assert.equal(
+        a.overlaps(b),
+        mine.some((dot) => theirs.some((other) => sameDot(dot, other))),
+      );
+      const first = a.firstDots(most);
+      assert.equal(first.dotCount(), Math.min(most, mine.length));
+      assert.ok(a.covers(first));
+    }),
+  );
 });

@@ -137,7 +137,9 @@ const counted: readonly (readonly [what: string, kind: number, before: (writer: 
   ["bytes of a key", 2, (writer) => (emptyContext(writer), writer.varint(1))],
   ["gone dots", 2, upToKey(1)],
   ["bytes of a record", 2, upToKey(0)],
-  ["incarnations of a request", 4, (writer) => writer.varint(1)],
+  ["incarnations of a request", 4, (writer) => (writer.uint8(0), writer.varint(1), writer.varint(1))],
+  ["dots that are wanted", 4, (writer) => (writer.uint8(2), writer.varint(1), writer.varint(1))],
+  ["ranges of dots that are wanted", 4, (writer) => (writer.uint8(2), writer.varint(1), writer.varint(1), oneIncarnation(writer))],
   ["bytes of a name", 0, () => undefined],
 ];
 
@@ -152,6 +154,51 @@ for (const [what, kind, before] of counted) {
     }
   });
 }
+
+test("a run of dots may stand for thousands of millions: what is wanted, missing or to be dropped is bounded by its dots", (t) => {
+  const run = (from: number, to: number): Context => {
+    const dots = new Context();
+    dots.addRange("aaaaaaaa", from, to);
+    dots.addRange("bbbbbbbb", from, from);
+    return dots;
+  };
+  const seen = new Context();
+  const request = { kind: "repair-request", exchange: 1, bytesMax: 1, count: 0, cells: 0, seen } as const;
+  const summary = { root: "r".repeat(16), dotRoot: "d".repeat(16), count: 0, context: "c".repeat(8) };
+  const answer = { kind: "repair-answer", exchange: 1, entries: [], covered: seen, more: false, namesDeletions: true, summary } as const;
+  const whole = { from: "nothing", gained: seen, lacked: seen } as const;
+  const found = (missing: Context, drops: Context): Message => ({
+    ...answer,
+    context: whole,
+    found: { result: "decoded", missing, drops },
+  });
+  const all: readonly (readonly [number, (dots: Context) => Message])[] = [
+    [4_096, (wanted) => ({ ...request, wanted })],
+    [65_536, (missing) => found(missing, seen)],
+    [65_536, (drops) => found(seen, drops)],
+  ];
+  for (const [most, made] of all) {
+    t.is(problemOf(encodeFrame(made(run(1, most - 1)))), "accepted");
+    t.regex(problemOf(encodeFrame(made(run(1, most)))), /malformed/);
+    t.regex(problemOf(encodeFrame(made(run(1, 0xffff_ffff)))), new RegExp(`over ${most} dots`));
+  }
+});
+
+test("the parts of a context that is told against another, and what a page covers, have few gaps", (t) => {
+  const gaps = (count: number): Context => {
+    const dots = new Context();
+    for (let i = 0; i <= count; i++) dots.addRange("aaaaaaaa", 2 * i + 1, 2 * i + 1);
+    return dots;
+  };
+  const summary = { root: "r".repeat(16), dotRoot: "d".repeat(16), count: 0, context: "c".repeat(8) };
+  const answer = { kind: "repair-answer", exchange: 1, entries: [], more: true, namesDeletions: true, summary } as const;
+  const problem = (gained: number, lacked: number, covered: number): string =>
+    problemOf(encodeFrame({ ...answer, covered: gaps(covered), context: { from: "seen", gained: gaps(gained), lacked: gaps(lacked) } }));
+  t.is(problem(65_536, 65_536, 65_536), "accepted");
+  t.regex(problem(65_537, 0, 0), /a context of over 65536 exceptions/);
+  t.regex(problem(0, 65_537, 0), /a context of over 65536 exceptions/);
+  t.regex(problem(0, 0, 65_537), /a context of over 65536 exceptions/);
+});
 
 test("what a frame's entries hold are views of the frame, not copies", (t) => {
   const record = Buffer.alloc(100_000, 7);

@@ -13,14 +13,14 @@ import { dots } from "../support/stores.ts";
 const [a1, a2, a3, a4, a5, a6] = dots("aaaaaaaa", 1, 2, 3, 4, 5, 6) as [Dot, Dot, Dot, Dot, Dot, Dot];
 
 test("deletions: so many, by key, oldest out first", (t) => {
-  const deletions = new RecentDeletions(2);
+  const deletions = new RecentDeletions(2, new Context());
   for (const [dot, key] of [[a1, "k"], [a2, "l"], [a3, "k"]] as const) deletions.add(dot, key); // prettier-ignore
   t.is(deletions.size, 2);
   t.deepEqual([...deletions], [{ dot: a2, key: "l" }, { dot: a3, key: "k" }]); // prettier-ignore
 });
 
 test("deletions: those of a range of counters, in order, also after more have come and gone", (t) => {
-  const deletions = new RecentDeletions(3);
+  const deletions = new RecentDeletions(3, new Context());
   const within = (from: number, to: number): number[] => deletions.within("aaaaaaaa", from, to).map(({ dot }) => dot.counter);
   for (const dot of [a5, a2, a4]) deletions.add(dot, "k");
   t.deepEqual([within(1, 9), within(3, 5), within(2, 2), within(3, 3)], [[2, 4, 5], [4, 5], [2], []]); // prettier-ignore
@@ -31,9 +31,24 @@ test("deletions: those of a range of counters, in order, also after more have co
 });
 
 test("deletions: a limit of none remembers none", (t) => {
-  const deletions = new RecentDeletions(0);
+  const deletions = new RecentDeletions(0, new Context());
   deletions.add(a1, "k");
   t.is(deletions.size, 0);
+});
+
+test("deletions: those that went out, and all of before, may be forgotten; whoever has not seen one of them is not named them all", (t) => {
+  const before = Context.of([a1]);
+  const deletions = new RecentDeletions(2, before);
+  for (const dot of [a2, a3]) deletions.add(dot, "k");
+  t.false(deletions.namesAll(Context.of([a1, a3])));
+  t.true(deletions.namesAll(Context.of([a2, a3])));
+  deletions.add(a4, "k");
+  t.false(deletions.namesAll(Context.of([a2, a3])));
+  t.true(deletions.namesAll(Context.of([a3, a4])));
+  deletions.forget(Context.of([a6]));
+  t.false(deletions.namesAll(Context.of([a6])));
+  t.true(deletions.namesAll(new Context()));
+  t.true(before.equals(Context.of([a1])), "what it was given stays");
 });
 
 test("a ring holds the last so many, oldest first, and hands out what had to go", (t) => {

@@ -223,6 +223,7 @@ test("the status: what is held, who is there, whether it is the same, and what t
     hash: a.hash(),
     exceptions: 0,
     repairingWith: undefined,
+    sketchReady: true,
     stopped: undefined,
   });
   t.like(b.status().peers[0], { address: "a", name: "a", status: "alive", listed: true, inSync: true });

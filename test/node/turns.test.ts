@@ -15,7 +15,7 @@ import { exchanged } from "../support/world.ts";
 
 const NOW = START_MS;
 
-const REQUEST: RepairRequest = { kind: "repair-request", exchange: 1, seen: new Context(), bytesMax: 1000 };
+const REQUEST: RepairRequest = { kind: "repair-request", exchange: 1, seen: new Context(), bytesMax: 1000, count: 0, cells: 0 };
 
 interface Bench {
   readonly node: Node;

@@ -78,12 +78,18 @@ test("a repair from end to end: asked, merged, verified in a turn of its own, jo
   t.deepEqual(receiptIn(ended), {
     peer: "b",
     kind: "delta",
+    why: "the contexts tell what is missing",
     result: "joined",
     requests: 1,
+    differences: 2,
     entriesIn: 1,
-    bytesIn: 43,
+    peerLacks: 1,
     dropped: 0,
+    bytesIn: 111,
+    bytesOut: 28,
+    entryBytesIn: 45,
     tookMs: 30,
+    endedMs: START_MS + 30,
   });
   t.is(puller.activePeer, undefined);
   t.deepEqual(puller.onTick(at(1000)), []);

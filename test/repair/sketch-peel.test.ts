@@ -3,8 +3,8 @@
  */
 import test from "ava";
 import { Folding, SketchMapping, SKETCH_CELLS_MAX } from "../../lib/repair/sketch-mapping.ts";
-import { CELL_WORDS, peel } from "../../lib/repair/sketch-peel.ts";
-import { createDice, randomDots, sortedDots, type Halves } from "./sketch-trials.ts";
+import { CELL_WORDS, peel, Peeling } from "../../lib/repair/sketch-peel.ts";
+import { createDice, randomDifference, randomDots, sortedDots, type Halves } from "./sketch-trials.ts";
 
 const key = Uint32Array.of(5, 6, 7, 8);
 
@@ -19,6 +19,24 @@ test("a dot in one of its cells alone: taking it out puts it into the others, an
       t.true(mapping.placed < 48, `${mapping.placed} hashes`);
     }
   }
+});
+
+test("in steps it finds the same as at once, and each step ends after so many cells", (t) => {
+  for (const [dots, cells] of [
+    [900, 1200],
+    [900, 700],
+    [0, 50],
+  ] as const) {
+    // prettier-ignore
+    const { sketch } = randomDifference(dots, dots, cells);
+    const peeling = sketch.decoding({ dotsMax: cells });
+    let steps = 1;
+    let peeled = peeling.step(10);
+    for (; peeled === undefined; steps++) peeled = peeling.step(10);
+    t.deepEqual(peeled, sketch.decode({ dotsMax: cells }));
+    t.true(steps >= Math.min(cells, dots) / 10, `${steps} steps`);
+  }
+  t.true(new Peeling(new Int32Array(3 * CELL_WORDS), new SketchMapping(key), 3).step(100)?.ok);
 });
 
 test("a dot in a cell that is not its own is not taken for one", (t) => {

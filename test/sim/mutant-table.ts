@@ -5,16 +5,10 @@
  * `find` must occur exactly once; a mutant whose text is gone fails the command, so that the table grows old with the code and not
  * behind its back.
  */
-import type { FaultName } from "../../lib/sim/plan.ts";
+import { DAMAGE_MUTANTS } from "./mutants-of-damage.ts";
+import { REPAIR_MUTANTS, type Mutant } from "./mutants-of-repair.ts";
 
-export interface Mutant {
-  readonly name: string;
-  readonly file: string;
-  readonly find: string;
-  readonly replace: string;
-  /** The only faults in whose presence it shows: the others would keep the simulator busy. All of them by default. */
-  readonly faults?: readonly FaultName[];
-}
+export type { Mutant } from "./mutants-of-repair.ts";
 
 const durability: readonly Mutant[] = [
   {
@@ -191,72 +185,6 @@ const expiry: readonly Mutant[] = [
   },
 ];
 
-const repair: readonly Mutant[] = [
-  {
-    name: "the context is joined after a part of the exchange",
-    file: "lib/repair/pull.ts",
-    find: "this.#progress(answer.covered);",
-    replace: "{ this.#progress(answer.covered); this.#store.joinContext(answer.context); }",
-  },
-  {
-    name: "a delta is not verified",
-    file: "lib/repair/verification.ts",
-    find: "#verdict(): Verdict {\n    this.stop();",
-    replace: "#verdict(): Verdict {\n    this.stop();\n    if (this.#drops.length === 0) return { verified: true, drops: [] };",
-  },
-  {
-    name: "a full push removes whatever it did not name",
-    file: "lib/repair/verification.ts",
-    find: "if (live && this.#theirs.has(dot)) this.#drops.push(dot);",
-    replace: "if (live) this.#drops.push(dot);",
-  },
-  {
-    name: "what a full push dropped stays",
-    file: "lib/repair/pull.ts",
-    find: "const outcome = this.#store.drop(dot);",
-    replace: "const outcome = this.counts.dropped < 0 ? this.#store.drop(dot) : undefined;",
-  },
-  {
-    name: "no limit to what one repair may remove",
-    file: "lib/core/removal-guard.ts",
-    find: "if (this.#removed + removals > this.#removedMax) {",
-    replace: "if (this.#removed + removals > 100 * this.#removedMax) {",
-  },
-  {
-    name: "a page claims an entry that it did not hold",
-    file: "lib/repair/answer.ts",
-    find: "if (this.isFull) return counter - 1;",
-    replace: "if (this.isFull) return counter;",
-  },
-  {
-    name: "nodes that are both behind wait for each other",
-    file: "lib/repair/puller.ts",
-    find: "const patient = (this.#behind.get(peer) ?? 0) < BEHIND_MAX;",
-    replace: "const patient = (this.#behind.get(peer) ?? 0) < 1e9 * BEHIND_MAX;",
-  },
-];
-
-const messages: readonly Mutant[] = [
-  {
-    name: "an acknowledgement that arrives twice counts for the next push",
-    file: "lib/repair/push.ts",
-    find: "if (this.#inFlight?.exchange !== exchange) return undefined;",
-    replace: "if (this.#inFlight === undefined || exchange < 0) return undefined;",
-  },
-  {
-    name: "an answer says that it had seen what came after it",
-    file: "lib/repair/answer.ts",
-    find: "context: (more ? store.context.lowerBound(BOUND_EXCEPTIONS) : store.context).clone(),",
-    replace: "context: more ? store.context.lowerBound(BOUND_EXCEPTIONS) : store.context,",
-  },
-  {
-    name: "a push queue without a limit",
-    file: "lib/repair/push.ts",
-    find: "if (this.#waiting.size >= this.#keysMax) givenUp",
-    replace: "if (this.#waiting.size >= 1e6 * this.#keysMax) givenUp",
-  },
-];
-
 const operations: readonly Mutant[] = [
   {
     name: "what a client demands is not looked at",
@@ -333,57 +261,9 @@ const merging: readonly Mutant[] = [
   },
 ];
 
-const damage: readonly Mutant[] = [
-  {
-    name: "the context keeps the dots that a damaged disk has lost",
-    file: "lib/core/quarantine.ts",
-    find: "for (const { dot } of lost) if (this.#context.remove(dot)) changed.add(dot.incarnation);",
-    replace: "if (lost.length < 0) changed.add(lost[0]!.dot.incarnation);",
-  },
-  {
-    name: "lost dots leave the context, and not the disk's record of it",
-    file: "lib/core/quarantine.ts",
-    find: "for (const { dot } of lost) if (this.#context.remove(dot)) changed.add(dot.incarnation);",
-    replace: "for (const { dot } of lost) this.#context.remove(dot);",
-  },
-  {
-    name: "a lost dot that only a damaged row of the index names stays in the context",
-    file: "lib/core/audit-verdict.ts",
-    find: "if (sum.isZero) return [...certain, ...chosen.map(placed)];",
-    replace: "if (sum.isZero && chosen.map(placed).length >= 0) return certain;",
-    faults: ["restart-flipped-bits"],
-  },
-  {
-    name: "the mark of a lost key does not outlive the process",
-    file: "lib/core/quarantine.ts",
-    find: "this.#overlay.set(markAt(key), encodeMark(joinMarks(known, mark)));",
-    replace: "if (encodeMark(joinMarks(known, mark)).length < 0) this.#overlay.set(markAt(key), undefined);",
-  },
-  {
-    name: "a lost key is shown as one that nobody wrote",
-    file: "lib/node/kv.ts",
-    find: "if (record === undefined && store.quarantine.isUsed) refuseIfWaiting(storage, key);",
-    replace: "",
-  },
-  {
-    name: "a record that cannot be read is shown as one that is not there",
-    file: "lib/node/kv.ts",
-    find: `    node.scrub("damage");
-    throw damagedNow(error);`,
-    replace: `    node.scrub("damage");
-    return undefined as T;`,
-  },
-  {
-    name: "a repair goes on with dots that have left the context",
-    file: "lib/replica.ts",
-    find: `      const outputs = this.#puller.abandon(now);
-      for (const`,
-    replace: `      const outputs: Output[] = [];
-      for (const`,
-  },
-];
-
 export const MUTANTS: readonly Mutant[] = [
-  ...[...durability, ...visibility, ...causality, ...digests, ...expiry, ...repair, ...messages],
-  ...[...operations, ...reads, ...merging, ...damage],
+  ...[...durability, ...visibility, ...causality, ...digests, ...expiry],
+  ...REPAIR_MUTANTS,
+  ...DAMAGE_MUTANTS,
+  ...[...operations, ...reads, ...merging],
 ];

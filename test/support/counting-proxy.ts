@@ -19,11 +19,19 @@ export interface CountingProxy {
   close(): Promise<void>;
 }
 
+/** Sees what passes: on which connection, by its number, and which way. */
+export type Tap = (chunk: Buffer, connection: number, way: "up" | "down") => void;
+
 /** On this port, or any free one: closed and started again on the same port it is a network that was cut and has healed. */
-export async function startCountingProxy(targetUrl: string, port = 0): Promise<CountingProxy> {
+export async function startCountingProxy(targetUrl: string, port = 0, tap?: Tap): Promise<CountingProxy> {
   const { hostname, port: targetPort } = new URL(targetUrl);
   const sockets = new Set<Socket>();
   const counts = { up: 0, down: 0, connections: 0 };
+  let opened = 0;
+  const count = (way: "up" | "down", connection: number) => (chunk: Buffer) => {
+    counts[way] += chunk.length;
+    tap?.(chunk, connection, way);
+  };
   const keep = (socket: Socket): void => {
     socket.setNoDelay(true);
     sockets.add(socket);
@@ -31,12 +39,13 @@ export async function startCountingProxy(targetUrl: string, port = 0): Promise<C
   };
   const server = createServer({ allowHalfOpen: true }, (near) => {
     counts.connections++;
+    const connection = opened++;
     const far = connect({ port: Number(targetPort), host: hostname, allowHalfOpen: true });
     keep(near);
     keep(far);
-    near.on("data", (chunk: Buffer) => (counts.up += chunk.length));
-    far.on("data", (chunk: Buffer) => (counts.down += chunk.length));
-    near.pipe(far).pipe(near);
+    far.on("data", count("down", connection));
+    // What is sent to somebody who is not there does not cross: without the proxy there would be no connection.
+    far.once("connect", () => near.on("data", count("up", connection)).pipe(far).pipe(near));
     // One side's end is the other's, after what is still on its way: neither may wait for ever.
     near.on("error", () => far.destroy()).on("close", () => far.destroySoon());
     far.on("error", () => near.destroy()).on("close", () => near.destroySoon());

@@ -12,9 +12,18 @@ import type { Dot } from "../../lib/core/dot.ts";
 import type { Sibling } from "../../lib/core/entry.ts";
 import { decodeFrame, encodeFrame } from "../../lib/core/frame.ts";
 import type { Message, RepairAnswer, RepairRequest, Summary, WireEntry } from "../../lib/core/message.ts";
+import { wholeContext, type RelativeContext } from "../../lib/core/relative-context.ts";
 
 /** Answers a repair request: with a message, with bytes, or by doing as it likes with the response. */
 export type Lie = (request: RepairRequest, outgoing: ServerResponse) => Message | Buffer | undefined;
+
+/** What an answer says: parts of one, with a context that stands alone or is told against what the asker has seen. */
+type Said = Partial<Omit<RepairAnswer, "context">> & { readonly context?: Context | RelativeContext };
+
+/** Asks for a page of all that is not in `seen`. */
+export function requestOf(seen: Context, more: Partial<RepairRequest> = {}): RepairRequest {
+  return { kind: "repair-request", exchange: 1, seen, bytesMax: 1_000_000, count: 0, cells: 0, ...more };
+}
 
 export const NO_RECORD = new Uint8Array(0);
 const OCTETS = "application/octet-stream";
@@ -89,14 +98,15 @@ export class HostilePeer {
   }
 
   /** An answer that says: this is the last of it, I have seen all this, and I hold nothing. */
-  answer({ exchange }: RepairRequest, more: Partial<RepairAnswer> = {}): RepairAnswer {
+  answer({ exchange }: RepairRequest, { context, ...more }: Said = {}): RepairAnswer {
     return {
       kind: "repair-answer",
       exchange,
       entries: [],
       covered: new Context(),
       more: false,
-      context: this.seen,
+      namesDeletions: true,
+      context: context instanceof Context ? wholeContext(context) : (context ?? wholeContext(this.seen)),
       summary: EMPTY,
       ...more,
     };

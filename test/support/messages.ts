@@ -4,7 +4,8 @@ import { encodeSiblings } from "../../lib/core/codec.ts";
 import { Context } from "../../lib/core/context.ts";
 import { compareDots, COUNTER_MAX, type Dot } from "../../lib/core/dot.ts";
 import type { Sibling, Siblings } from "../../lib/core/entry.ts";
-import type { Message, Summary, WireEntry } from "../../lib/core/message.ts";
+import type { Message, RepairAnswer, RepairRequest, SketchFound, Summary, WireEntry } from "../../lib/core/message.ts";
+import { wholeContext, type RelativeContext } from "../../lib/core/relative-context.ts";
 
 /** Without null prototypes, which strict equality tells from plain objects. */
 const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> => fc.record<T>(model, { noNullPrototype: true });
@@ -59,23 +60,46 @@ const entry: fc.Arbitrary<WireEntry> = record({
 const entries = fc.array(entry, { maxLength: 5 });
 const exchange = fc.nat({ max: 0xffff_ffff });
 
-const request = { kind: fc.constant("repair-request" as const), exchange, seen: anyContext, bytesMax: fc.nat({ max: 1 << 20 }) };
-const answer = {
-  kind: fc.constant("repair-answer" as const),
-  exchange,
-  entries,
-  covered: anyContext,
-  more: fc.boolean(),
-  context: anyContext,
-  summary,
-};
-const sketch = record({ cells: fc.uint8Array({ maxLength: 60 }), count: fc.nat() });
-const sketched = record({
-  decoded: fc.boolean(),
-  cellsWanted: fc.nat({ max: 65_536 }),
-  missing: fc.array(anyDot, { maxLength: 3 }),
-  drops: fc.array(anyDot, { maxLength: 3 }),
+const flag = fc.boolean();
+/** The keys of one of these, or none of them. */
+const optional = <T extends object>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | object> => fc.oneof(fc.constant({}), arbitrary);
+const bytes = fc.uint8Array({ maxLength: 60 }).map((some): Uint8Array => Buffer.from(some));
+
+const request: fc.Arbitrary<RepairRequest> = fc
+  .tuple(
+    record({
+      kind: fc.constant("repair-request" as const),
+      exchange,
+      seen: anyContext,
+      bytesMax: fc.nat({ max: 1 << 20 }),
+      count: fc.nat(),
+      cells: fc.nat({ max: 65_536 }),
+    }),
+    optional(record({ wanted: anyContext })),
+    optional(record({ sketch: bytes })),
+  )
+  .map((parts) => Object.assign({}, ...parts) as RepairRequest);
+
+const relative: fc.Arbitrary<RelativeContext> = fc.oneof(
+  anyContext.map(wholeContext),
+  record({ from: fc.constant("seen" as const), gained: anyContext, lacked: anyContext }),
+);
+const found: fc.Arbitrary<SketchFound> = record({
+  result: fc.constantFrom("decoded" as const, "undecodable" as const, "not-ready" as const),
+  missing: anyContext,
+  drops: anyContext,
 });
+const answer: fc.Arbitrary<RepairAnswer> = fc
+  .tuple(
+    record({ kind: fc.constant("repair-answer" as const), exchange, entries, namesDeletions: flag, context: relative, summary }),
+    fc.oneof(
+      anyContext.map((covered) => ({ more: true, covered })),
+      fc.constant({ more: false, covered: new Context() }),
+    ),
+    optional(record({ sketch: bytes })),
+    optional(record({ found })),
+  )
+  .map((parts) => Object.assign({}, ...parts) as RepairAnswer);
 
 export const anyMessage: fc.Arbitrary<Message> = fc.oneof(
   record({ kind: fc.constantFrom("ping" as const, "pong" as const), exchange, name, address: name, instance: chars(8), summary }),
@@ -88,10 +112,8 @@ export const anyMessage: fc.Arbitrary<Message> = fc.oneof(
     held: fc.array(anyDot, { maxLength: 3 }),
   }),
   record({ kind: fc.constant("read-answer" as const), exchange, entry }),
-  record(request),
-  record({ ...request, sketch }),
-  record(answer),
-  record({ ...answer, sketched }),
+  request,
+  answer,
 );
 
 /** A copy whose parts are comparable: bytes are plain Buffers, contexts are their ranges. */

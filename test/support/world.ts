@@ -17,7 +17,7 @@ import { PushQueue } from "../../lib/repair/push.ts";
 import { START_MS } from "./chance.ts";
 import { contradictions, json, liveDots, openTestStore, stateOf, type TestStore } from "./stores.ts";
 
-export const PULL_OPTIONS: PullOptions = { answerBytesMax: 256 * 1024, stepEntriesMax: 256, entryBytes: 64 };
+export const PULL_OPTIONS: PullOptions = { answerBytesMax: 256 * 1024, stepEntriesMax: 256, entryBytes: 64, firstCells: 96 };
 
 /** Pages that hold an entry or two, so that small stores are sent in many. */
 export const SMALL_PAGES: PullOptions = { ...PULL_OPTIONS, answerBytesMax: 100 };
@@ -214,7 +214,7 @@ export function exchanged(request: RepairRequest, from: Store): RepairAnswer {
 }
 
 /** Through bytes, so that nothing is shared. */
-function read<T extends Message>(frame: Uint8Array): T {
+export function read<T extends Message>(frame: Uint8Array): T {
   const decoded = decodeFrame(frame);
   assert.ok(decoded.ok, decoded.ok ? "" : decoded.problem);
   return decoded.message as T;

@@ -43,7 +43,7 @@ export const PROBLEM_KINDS = {
     hint: "Send it plain, without Content-Encoding, and text as UTF-8.",
   },
   internal: { status: 500, title: "A fault of the node", hint: "The node's log says more." },
-    "peer-failed": { status: 502, title: "Another node did not answer as it should", hint: "Try again." },
+  "peer-failed": { status: 502, title: "Another node did not answer as it should", hint: "Try again." },
   damaged: { status: 503, title: "What is stored is damaged", hint: "Ask another node, or try again when a peer has sent it." },
   overloaded: { status: 503, title: "Too much at once", hint: "Try again a little later." },
   stopping: { status: 503, title: "The node is stopping", hint: "Ask another node." },
