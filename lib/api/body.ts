@@ -141,6 +141,15 @@ function tooLarge(bytesMax: number): BodyRefusal {
 /** What the headers alone rule out. */
 function refuseEarly({ headers }: IncomingMessage, bytesMax: number): BodyRefusal | undefined {
   if (Number(headers["content-length"] ?? 0) > bytesMax) return tooLarge(bytesMax);
+  const framing = headers["transfer-encoding"]?.trim().toLowerCase() ?? "chunked";
+  // Node takes an empty one for none, and so for no body; what follows is then read as the next request.
+  if (framing !== "chunked")
+    return {
+      ok: false,
+      status: 400,
+      problem: `the body's Transfer-Encoding is ${JSON.stringify(framing)}; only chunked is known`,
+      close: true,
+    };
   const encoding = headers["content-encoding"]?.trim().toLowerCase() ?? "identity";
   if (encoding === "identity" || encoding === "") return undefined;
   return { ok: false, status: 415, problem: `the body is encoded as ${JSON.stringify(encoding)}; send it plain`, close: true };

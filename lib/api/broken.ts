@@ -3,6 +3,7 @@
  *
  * Node alone would send a status without a word. Here the client reads what was wrong, as with any other refusal, and it is counted.
  */
+import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { targetBytesMax } from "./url.ts";
 
@@ -16,11 +17,14 @@ interface ParserError extends Error {
 }
 
 /** Returns the status that was sent; undefined when there was nobody to tell. `answering`: the response under way on this socket. */
-export function answerBroken(
-  error: ParserError,
-  socket: Socket,
-  answering: { readonly headersSent: boolean } | undefined,
-): number | undefined {
+export function answerBroken(error: ParserError, socket: Socket, answering: ServerResponse | undefined): number | undefined {
+  // What is broken came behind a whole request. A 400 now would be read as that one's answer, of a write that is being carried out.
+  if (answering !== undefined && answering.req.complete && !answering.writableFinished && socket.writable) {
+    socket.pause();
+    answering.shouldKeepAlive = false;
+    answering.once("close", () => socket.destroy(error));
+    return undefined;
+  }
   // In the middle of an answer a second one would be read as part of it; and what is no fault of HTTP, such as a handshake that does not
   // come, has nobody who could read one.
   const isOfHttp = error.code === "ERR_HTTP_REQUEST_TIMEOUT" || error.code?.startsWith("HPE_") === true;

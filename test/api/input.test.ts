@@ -1,7 +1,7 @@
 /** What comes in, over real sockets: every limit at its edge, on both sides of it, and every odd key as an ordinary key or a clear 400. */
 import test from "ava";
 import { send, sendRaw } from "../support/http.ts";
-import { startTestNode } from "../support/nodes.ts";
+import { pause, startTestNode } from "../support/nodes.ts";
 
 const MIB = 1024 * 1024;
 
@@ -180,4 +180,31 @@ test("a body of a GET that nobody reads does no harm: too large, or in chunks, t
   t.is((await send(url, "GET", "/store/hash", { body: "{" })).status, 200);
   const { text } = await sendRaw(url, "GET /ping HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nffffff\r\nxxxx");
   t.regex(text, /^HTTP\/1\.1 200 /);
+});
+
+test("what is broken behind a whole request does not become that one's answer", async (t) => {
+  const { url, kv } = await startTestNode(t);
+  const body = '{"key":"k","value":1}';
+  const whole = `POST /store HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  for (const garbage of ["4\r\n{}\r\n", "GET /store/key?key=k HTTP/1.1\r\nBad Header\r\n\r\n"]) {
+    const { text } = await sendRaw(url, whole + garbage);
+    t.regex(text, /^HTTP\/1\.1 200 OK\r\n[^]*"stored":true/);
+    t.is(text.match(/HTTP\/1\.1/g)!.length, 1, text);
+  }
+  // The body itself is broken: it was no whole request, and nothing is written.
+  const chunked = "POST /store HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+  t.regex((await sendRaw(url, `${chunked}5\r\n{"key\r\nzz\r\n`)).text, /^HTTP\/1\.1 400 /);
+  await pause(20);
+  t.is(kv.list({ prefix: "", limit: 10 }).entries.length, 1);
+});
+
+test("an encoding of the transfer that is not chunked is refused, an empty one too: what follows is not another request", async (t) => {
+  const { url, kv } = await startTestNode(t);
+  for (const encoding of ["", " ", "gzip, chunked"]) {
+    const head = `POST /v1/kv/n/increment HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: ${encoding}\r\n\r\n`;
+    const { text } = await sendRaw(url, `${head}8\r\n{"by":7}\r\n0\r\n\r\n`);
+    t.regex(text, /^HTTP\/1\.1 400 /, JSON.stringify(encoding));
+    t.is(text.match(/HTTP\/1\.1/g)!.length, 1, text);
+  }
+  t.is(kv.get("n"), undefined);
 });

@@ -1,6 +1,6 @@
 /**
  * Compares what a lesson says with what was printed. The lesson's ports stand for those of this run; its process numbers for
- * those that were met where it names them, each for one. What no two runs share is left out of the comparison: tokens, times,
+ * those that were met where it names them, each for one. What no two runs share is left out of the comparison: tokens, times, the identities in dots,
  * numbers of bytes, messages and requests, curl's own words, why a peer is down, from which of several peers a node has repaired, and whether it
  * then looked once more. Everything else is compared, hashes included.
  */
@@ -11,6 +11,8 @@ export const PORTS = 4;
 
 const VOLATILE: readonly (readonly [RegExp, string])[] = [
   [/"token":"[\w-]+"/g, '"token":"…"'],
+  [/\b[0-9a-f]{16}:(\d+)\b/g, "…:$1"],
+  [/\b\d{4}-\d\d-\d\dT[\d:.]+Z/g, "…"],
   [/"etag":"\\"[\w-]+\\""/g, '"etag":"…"'],
   [/^(concord-expires-in:) [\d.]+/i, "$1 …"],
   [/"(sinceMs|roundTripMs|uptimeMs|tookMs|bytesIn)":[\d.]+/g, '"$1":…'],
