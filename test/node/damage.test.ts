@@ -1,6 +1,6 @@
 /** A damaged record under a node that runs: what watchers hear, what counters add up to, and what is asked about a key that waits. */
 import test, { type ExecutionContext } from "ava";
-import { entryAt, SEVERAL, severalAt } from "../../lib/core/layout.ts";
+import { after, entryAt, INDEX, SEVERAL, severalAt } from "../../lib/core/layout.ts";
 import { AUDIT_AT_OPEN_MAX } from "../../lib/core/store-open.ts";
 import { createMemoryStorage, type MemoryStorage } from "../../lib/storage/memory.ts";
 import { createMemoryNetwork } from "../../lib/transport/memory.ts";
@@ -126,5 +126,29 @@ test("a large folder from before the list of keys with several siblings is put r
     again.kv.conflicts({ limit: 10 }).entries.map(({ key }) => key),
     ["key19999", "key7", "key8000"],
   );
+  t.deepEqual(again.failures, []);
+});
+
+test("a large store whose index is damaged builds its sketch when a scrub has put that right, and serves meanwhile", async (t) => {
+  const storage = createMemoryStorage();
+  const first = await createTestNode("a", { storage });
+  const operations = Array.from({ length: AUDIT_AT_OPEN_MAX + 1 }, (_, i) => ({ key: `key${i}`, value: json(i) }));
+  for (let from = 0; from < operations.length; from += 5_000) await first.kv.write(operations.slice(from, from + 5_000));
+  await first.node.stop();
+  damage(storage, storage.range(INDEX, after(INDEX), 20).rows[10]!.key);
+  const again = await createTestNode("a", { storage });
+  again.node.tick();
+  await quiet();
+  t.false(again.kv.status().sketchReady, "the damaged row ends the building, and nobody goes round in circles");
+  await again.kv.write([{ key: "meanwhile", value: json("1") }]);
+  for (let slices = 0; again.kv.status().scrub.last === undefined && slices < 1_000; slices++) {
+    again.node.tick("scrub-slice");
+    await quiet();
+  }
+  t.like(again.kv.status().scrub, { waiting: 0, last: { damaged: 1, remade: 1, lost: 0 } });
+  again.node.tick();
+  await quiet();
+  t.true(again.kv.status().sketchReady);
+  t.true(again.node.replica.isSketchSound);
   t.deepEqual(again.failures, []);
 });
