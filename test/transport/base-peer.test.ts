@@ -59,7 +59,7 @@ test("a foreign node that hands its old store around beats nothing that was ackn
   await until(t, "it has both", () => foreign.data.size === 2, [node]);
   const handAround = async (key: string, value: unknown) => send(node.url, "POST", "/replicate", { body: JSON.stringify({ key, value }) });
   await put(node, "k", "new");
-  await until(t, "it has the new one", () => foreign.data.get("k") === "new");
+  await until(t, "it has the new one", () => foreign.data.get("k") === "new", [node]);
   const { hash } = (await send(node.url, "GET", "/store/hash")).json;
   await handAround("k", "new");
   t.is((await send(node.url, "GET", "/store/hash")).json.hash, hash, "its own echo is no news");
