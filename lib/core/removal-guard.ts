@@ -26,7 +26,8 @@ export class RemovalGuard {
   #nowMs = 0;
   #windowMs = -Infinity;
   #removed = 0;
-  #removedMax = 0;
+  /** What was held when the window began. */
+  #heldAtFirst = 0;
   #refused = 0;
 
   /** Until it is told, everything may go. */
@@ -42,12 +43,15 @@ export class RemovalGuard {
 
   /** Whether so many of the `held` siblings may go; then they are counted. */
   take(removals: number, held: number): boolean {
+    if (removals === 0) return true;
     if (this.#nowMs - this.#windowMs >= REMOVALS_WINDOW_MS) {
       this.#windowMs = this.#nowMs;
       this.#removed = 0;
-      this.#removedMax = Math.max(this.#limits.dropsAllowed, this.#limits.dropShareMax * held);
+      this.#heldAtFirst = held;
     }
-    if (this.#removed + removals > this.#removedMax) {
+    // A store that has grown since may lose a share of what it holds now; one that has shrunk, of what it held.
+    const whole = Math.max(this.#heldAtFirst, held + this.#removed);
+    if (this.#removed + removals > Math.max(this.#limits.dropsAllowed, this.#limits.dropShareMax * whole)) {
       this.#refused += removals;
       return false;
     }

@@ -54,7 +54,15 @@ export function checkMergeRoom(merged: Siblings, gone: number, context: Context)
 
 /** Throws PeerFault when a peer's context would make ours one that no other node can read. */
 export function checkJoinRoom(context: Context, news: Context): void {
-  const ranges = context.incarnationCount + context.exceptionCount + news.incarnationCount + news.exceptionCount;
-  if (context.incarnationCount + news.incarnationCount <= INCARNATIONS_MAX && ranges <= RANGES_MAX) return;
+  const { incarnationCount: identities, exceptionCount: gaps } = news;
+  if (fits(context.incarnationCount + identities, context.exceptionCount + gaps)) return;
+  // What fills gaps has as many ranges as there were gaps, and leaves none: only the union tells.
+  const union = context.clone();
+  union.join(news);
+  if (fits(union.incarnationCount, union.exceptionCount)) return;
   throw new PeerFault("context", "its context holds more identities or gaps than can be remembered");
+}
+
+function fits(identities: number, gaps: number): boolean {
+  return identities <= INCARNATIONS_MAX && identities + gaps <= RANGES_MAX;
 }

@@ -10,6 +10,7 @@ import { DamagedRecordError } from "../core/damaged.ts";
 import { includesDot, type Dot } from "../core/dot.ts";
 import { dotsOf, sameSiblings } from "../core/entry.ts";
 import { ConcordError } from "../core/errors.ts";
+import type { EntryKey } from "../core/layout.ts";
 import type { ReadAnswer, ReadRequest } from "../core/message.ts";
 import type { Output } from "../core/output.ts";
 import type { Now } from "../core/ports.ts";
@@ -128,7 +129,18 @@ export class Reads {
     if (this.#store.quarantine.isWaiting(key)) return [];
     const live = dotsOf(this.#store.read(key));
     const gone = held.filter((dot) => this.#store.context.has(dot) && !includesDot(live, dot));
-    return [{ type: "reply", message: { kind: "read-answer", exchange, entry: this.#store.wireEntry(key, gone) } }];
+    const entry = this.#store.wireEntry(key, this.#withReasons(key, gone, live));
+    return [{ type: "reply", message: { kind: "read-answer", exchange, entry } }];
+  }
+
+  /** With the dots of what removed them, as far as they are remembered: without a reason nobody lets a value go at once (claims.ts). */
+  #withReasons(key: EntryKey, gone: readonly Dot[], live: readonly Dot[]): Dot[] {
+    const all = [...gone];
+    if (gone.length === 0) return all;
+    for (const { dot, by } of this.#store.recentRemovals.of(key)) {
+      if (includesDot(gone, dot)) all.push(...by.filter((write) => !includesDot(live, write) && !includesDot(all, write)));
+    }
+    return all;
   }
 
   onAnswer(from: string, answer: ReadAnswer, now: Now): ReadStep {
@@ -141,6 +153,9 @@ export class Reads {
       if (read?.asked.get(from) !== exchange || entry.key !== read.key) return { outputs: [], merged: [] };
       const outcome = this.#store.merge(entry, new Context(), now.wallMs, "asked");
       this.#pushWhatLacks(from, outcome, outputs);
+      // What the breaker (removal-guard.ts) keeps, the peer does not hold: this node does not show what both know.
+      const isTaken = !dotsOf(outcome.after).some((dot) => includesDot(entry.gone, dot));
+      if (!isTaken) return { outputs: [...outputs, ...this.onPeerFailed(from)], merged: [outcome] };
       this.#close(read, from);
       read.answered++;
       outputs.push(...this.#settleIfDone(read));
@@ -187,7 +202,7 @@ export class Reads {
     if (sameSiblings(theirs, after)) return;
     const live = dotsOf(after);
     const gone = dotsOf(theirs).filter((dot) => !includesDot(live, dot));
-    this.#pusher.addFor(peer, key, gone, outputs);
+    this.#pusher.addFor(peer, key, this.#withReasons(key, gone, live), outputs);
   }
 
   #settleIfDone(read: WaitingRead): Output[] {

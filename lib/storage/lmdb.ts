@@ -13,13 +13,14 @@
  *   go, and whoever finds anybody else there leaves: two that come at once may both leave, never both stay.
  * - After a failed write every write is refused (the port says so): whether that batch is there is decided by the next open.
  */
+import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { ConcordError } from "../core/errors.ts";
 import type { Storage, StorageChange, StorageKey, StoragePage } from "../core/ports.ts";
 import { lockedFolder, storageError } from "./failure.ts";
 import { openFolder, type Folder } from "./folder.ts";
 import { checkFreeSpace } from "./free-space.ts";
-import { forgetStarts, MAP_BYTES } from "./probe.ts";
+import { DATA_FILE, forgetStarts, MAP_BYTES } from "./probe.ts";
 import { checkKey, checkLimit, recordBytes, sealInto, unsealCopy } from "./record.ts";
 import { probeOrRemake } from "./unfinished.ts";
 
@@ -156,7 +157,7 @@ function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home
       try {
         if (refusal === undefined) {
           checkFreeSpace(
-            home.path,
+            join(home.path, DATA_FILE),
             sum(group, ({ batch }) => batch.length),
             sum(group, ({ records }) => records.length),
           );

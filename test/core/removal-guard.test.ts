@@ -24,6 +24,18 @@ test("a share of what is held, or what is always allowed, in one window; all of 
   t.false(guard.take(1, 2));
 });
 
+test("a repair that removes nothing begins no window, and a store that has grown may lose a share of what it holds now", (t) => {
+  const guard = new RemovalGuard();
+  guard.limit({ dropShareMax: 0.5, dropsAllowed: 10 });
+  guard.at(0);
+  t.true(guard.take(0, 1));
+  guard.at(1);
+  t.true(guard.take(1, 10));
+  t.true(guard.take(400, 1_000), "it has been filled since");
+  t.false(guard.take(101, 600));
+  t.true(guard.take(99, 600));
+});
+
 const NOTHING = new Uint8Array(0);
 
 /** A store of `count` keys of its own and the context of somebody who has seen all of it. */
