@@ -201,7 +201,7 @@ test("what is broken behind a whole request does not become that one's answer", 
 test("an encoding of the transfer that is not chunked is refused, an empty one too: what follows is not another request", async (t) => {
   const { url, kv } = await startTestNode(t);
   for (const encoding of ["", " ", "gzip, chunked"]) {
-    const head = `POST /v1/kv/n/increment HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: ${encoding}\r\n\r\n`;
+    const head = `POST /v1/kv/n/increment HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: ${encoding}\r\n\r\n`;
     const { text } = await sendRaw(url, `${head}8\r\n{"by":7}\r\n0\r\n\r\n`);
     t.regex(text, /^HTTP\/1\.1 400 /, JSON.stringify(encoding));
     t.is(text.match(/HTTP\/1\.1/g)!.length, 1, text);
