@@ -11,6 +11,9 @@ import { bytesText, counted, RESULTS } from "./status.ts";
 /** How often a long repair is asked about. */
 const LOOK_EVERY_MS = 500;
 
+/** The node itself goes on for as long as answers come; a script that asked for it wants an end: this is a store of many gigabytes. */
+const WAIT_MINUTES_MAX = 30;
+
 export const repair = createCommand({
   name: "repair",
   summary: "repairs a node from one of its peers now, or tells what that would do",
@@ -18,6 +21,8 @@ export const repair = createCommand({
     "Nodes repair each other by themselves, within a few pings of any difference. This is for whoever does not want to wait, or wants to know " +
       "before. The node asks the peer for what it lacks, and removes what the peer knows to be replaced or deleted; what the peer lacks it asks " +
       "for itself. Only a peer that the node knows is talked to (concord status lists them).",
+    "A long repair is waited for, and standard error tells how it goes, for 30 minutes at most; the node goes on with it after that. While the " +
+      "node repairs from another peer, or that peer from the node, the repair waits for its turn.",
     "With --dry-run nothing is changed: both are compared, and what each side would receive and remove is counted.",
   ],
   args: {
@@ -31,14 +36,14 @@ export const repair = createCommand({
     ["concord repair --peer=http://localhost:8002", "do it"],
     ["concord repair --peer=node3 --node=http://localhost:8002 --json", "another node, a peer by its name, for a program"],
   ],
-  async run({ peer, "dry-run": dryRun, json, ...asking }, { stdout }) {
+  async run({ peer, "dry-run": dryRun, json, ...asking }, { stdout, stderr }) {
     const name = readPeer(peer);
     if (dryRun) {
       const comparison = await withClient(asking, (client) => client.compare(name));
       stdout.write(json ? `${JSON.stringify(comparison)}\n` : renderComparison(comparison, asking.node));
       return EXIT.done;
     }
-    const receipt = await withClient(asking, (client) => repairToEnd(client, name));
+    const receipt = await withClient(asking, (client) => repairToEnd(client, name, (line) => void stderr.write(`${line}\n`)));
     stdout.write(json ? `${JSON.stringify(receipt)}\n` : renderReceipt(receipt));
     if (receipt.result === "joined" || receipt.result === "behind") return EXIT.done;
     throw new Failure(EXIT.refused, `the repair is not complete: ${RESULTS[receipt.result]}`);
@@ -51,17 +56,41 @@ function readPeer(text: string): string {
   return /[:/]/.test(text) ? readNodeUrl("peer", text) : text;
 }
 
-/** A repair of a large store takes longer than a request may. */
-async function repairToEnd(client: Client, peer: string): Promise<RepairReceipt> {
-  const before = (await client.status()).lastRepair?.endedMs ?? 0;
-  const receipt = await client.repair(peer);
-  if (receipt !== undefined) return receipt;
+/**
+ * A repair of a large store takes longer than a request may. Which receipt is that of this repair its number tells: neither one of another
+ * peer nor one that ended before counts. `tell` hears what is waited for whenever that changes.
+ */
+export async function repairToEnd(
+  client: Pick<Client, "repair" | "status">,
+  peer: string,
+  tell: (line: string) => void,
+  { lookEveryMs = LOOK_EVERY_MS, waitMinutesMax = WAIT_MINUTES_MAX } = {},
+): Promise<RepairReceipt> {
+  const answer = await client.repair(peer);
+  if (!("underWay" in answer)) return answer;
+  const begunMs = performance.now();
+  let [told, upMs] = ["", 0];
   for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-    const { repairingWith, lastRepair } = await client.status();
-    if (lastRepair !== undefined && lastRepair.endedMs > before) return lastRepair;
-    if (repairingWith === undefined) throw new Failure(EXIT.refused, "the repair ended without a receipt: see the node's log");
+    const { repairs, repairingWith, stopped, uptimeMs } = await client.status();
+    if (uptimeMs < upMs) throw new Failure(EXIT.refused, "the node was started again before the repair ended: ask for it once more");
+    upMs = uptimeMs;
+    const receipt = repairs.find((one) => one.peer === answer.peer && one.number > answer.after);
+    if (receipt !== undefined) return receipt;
+    if (stopped !== undefined) throw new Failure(EXIT.storage, `the node has stopped: ${stopped}`);
+    const state = stateOf(answer.peer, repairingWith);
+    if (performance.now() - begunMs >= waitMinutesMax * 60_000)
+      throw new Failure(
+        EXIT.refused,
+        `after ${waitMinutesMax} minutes ${state}; the node goes on: concord status --json tells how it ends`,
+      );
+    if (state !== told) tell((told = state));
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
   }
+}
+
+function stateOf(peer: string, repairingWith: string | undefined): string {
+  if (repairingWith === peer) return `the repair from ${peer} is under way`;
+  return `the repair from ${peer} waits for its turn${repairingWith === undefined ? "" : `: one from ${repairingWith} is under way`}`;
 }
 
 export function renderComparison({ peer, sides, atLeast, atMost, requests, bytesIn, bytesOut }: Comparison, node: string): string {

@@ -13,13 +13,13 @@ import { watchEvents, type WatchEvent } from "./client/watch.ts";
 import type { Comparison } from "./core/comparison.ts";
 import { ConcordError } from "./core/errors.ts";
 import { parsePair } from "./core/json.ts";
-import type { NodeStatus } from "./core/kv.ts";
+import type { NodeStatus, RepairUnderWay } from "./core/kv.ts";
 import type { RepairReceipt } from "./core/output.ts";
 
 export type { WatchEvent } from "./client/watch.ts";
 export type { Comparison, SideGain } from "./core/comparison.ts";
 export type { RepairReceipt } from "./core/output.ts";
-export type { NodeStatus } from "./core/kv.ts";
+export type { NodeStatus, RepairUnderWay } from "./core/kv.ts";
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue };
 
 /** What GET /status answers. */
@@ -79,8 +79,8 @@ export interface Client {
   /** A request of the API under /v1, and its answer's text, whatever its status is up to 399, or 404. */
   request(method: string, path: string, body?: string, headers?: Record<string, string>): Promise<Answer>;
   status(): Promise<NodeReport>;
-  /** Repairs the node from this peer of its now. Undefined when it takes long: the status tells when it is over. */
-  repair(peer: string): Promise<RepairReceipt | undefined>;
+  /** Repairs the node from this peer of its now. When it takes long, the status tells of its end. */
+  repair(peer: string): Promise<RepairReceipt | RepairUnderWay>;
   /** What that would do on both sides. */
   compare(peer: string): Promise<Comparison>;
   /** The node begins to look over all that it has stored, or is at it. Resolves with the number by which its status speaks of that. */
@@ -166,9 +166,10 @@ export function createClient({ node, token, ca, timeoutMs = TIMEOUT_MS }: Client
     status: async () => parseJson(base, await askFine("GET", "/status")) as unknown as NodeReport,
     async repair(peer) {
       const answer = await ask("POST", `/repair?peer=${encodeKey(peer)}`);
-      if (answer.status === 202) return undefined;
-      if (answer.status !== 200) throw refusalOf(base, answer);
-      return parseJson(base, answer.text) as unknown as RepairReceipt;
+      if (answer.status !== 200 && answer.status !== 202) throw refusalOf(base, answer);
+      const told = parseJson(base, answer.text) as unknown as RepairReceipt | RepairUnderWay;
+      if (answer.status === 202 && !("after" in told)) throw strange(base);
+      return told;
     },
     compare: async (peer) => parseJson(base, await askFine("POST", `/repair?peer=${encodeKey(peer)}&dryRun=true`)) as unknown as Comparison,
     async scrub() {

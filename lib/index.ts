@@ -15,6 +15,7 @@ export type {
   KvValue,
   KvWriteOptions,
   NodeStatus,
+  RepairUnderWay,
 } from "./core/kv.ts";
 export type { RepairReceipt } from "./core/output.ts";
 export type { Log, LogLevel } from "./core/ports.ts";

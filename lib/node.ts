@@ -95,8 +95,8 @@ export class Node {
   }
 
   /** An operator wants a repair from this peer now, or to know what it would do; either is told as an event. */
-  operate(type: "repair" | "compare", peer: string): void {
-    if (this.#stopped === undefined) this.#post({ input: { type, peer }, reply: undefined });
+  operate(input: Extract<Input, { readonly type: "repair" | "compare" }>): void {
+    if (this.#stopped === undefined) this.#post({ input, reply: undefined });
   }
 
   /** To be called about once a second. */

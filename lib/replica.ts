@@ -102,6 +102,11 @@ export class Replica {
     return this.#puller.activePeer;
   }
 
+  /** Repairs that have ended so far: the number of the last receipt. */
+  get repairsEnded(): number {
+    return this.#puller.endedCount;
+  }
+
   /** For checks: the sketch is that of the entries. */
   get isSketchSound(): boolean {
     return !this.#sketches.isReady || this.#sketches.isSound;
@@ -143,7 +148,7 @@ export class Replica {
         this.#puller.wantNow(input.peer, now);
         return this.#puller.onTick(now);
       case "compare":
-        return this.#comparer.start(input.peer, now);
+        return this.#comparer.start(input.peer, input.ticket, now);
       case "tick":
         return this.#onTick(now);
       case "continue":

@@ -16,7 +16,7 @@ export function createRepairRoute(kv: Kv): Handler {
     if (peer === undefined || peer === "") throw new Refusal(400, '"peer" is missing: /repair?peer=http://localhost:8002');
     if (dryRun !== "true" && dryRun !== "false") throw new Refusal(400, `"dryRun" is true or false, not ${JSON.stringify(dryRun)}`);
     if (dryRun === "true") return json(JSON.stringify(await kv.compare(peer)));
-    const receipt = await kv.repair(peer);
-    return receipt === undefined ? json('{"underWay":true}', 202) : json(JSON.stringify(receipt));
+    const answer = await kv.repair(peer);
+    return json(JSON.stringify(answer), "underWay" in answer ? 202 : 200);
   };
 }

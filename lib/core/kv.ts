@@ -151,6 +151,14 @@ export interface RepairSent {
   readonly atMs: number;
 }
 
+/** A repair that was asked for and takes long: it is over when the status has a receipt of that peer whose number is over `after`. */
+export interface RepairUnderWay {
+  readonly underWay: true;
+  /** Its address. */
+  readonly peer: string;
+  readonly after: number;
+}
+
 export interface NodeStatus {
   readonly name: string;
   readonly address: string;
@@ -166,6 +174,8 @@ export interface NodeStatus {
   readonly sketchReady: boolean;
   /** The last repair of this node by a peer that brought something. */
   readonly lastRepair: RepairReceipt | undefined;
+  /** Of each peer the last repair of this node by it, also one that found nothing. */
+  readonly repairs: readonly RepairReceipt[];
   /** What this node last sent to a peer that repaired from it. */
   readonly lastSent: RepairSent | undefined;
   /** The last look over all that is stored, and what it left to be refilled. */
@@ -201,10 +211,10 @@ export interface Kv {
   watch(prefix: string, listener: (event: KvEvent) => void): () => void;
   status(): NodeStatus;
   /**
-   * Repairs from a peer now, by its address or name. Resolves with undefined when it takes long; the status tells of its end. Rejects with
-   * `invalid` for a peer that the node does not know, `peer-failed` for one that is down.
+   * Repairs from a peer now, by its address or name. When it takes long, the status tells of its end. Rejects with `invalid` for a peer that
+   * the node does not know, `peer-failed` for one that is down.
    */
-  repair(peer: string): Promise<RepairReceipt | undefined>;
+  repair(peer: string): Promise<RepairReceipt | RepairUnderWay>;
   /** What a repair would do on both sides. Changes nothing. */
   compare(peer: string): Promise<Comparison>;
   /** Begins to look over all that is stored, or joins in. Returns the number by which the status speaks of it. */

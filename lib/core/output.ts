@@ -47,6 +47,8 @@ export interface Held {
 
 /** What one repair by a peer found, brought and cost. */
 export interface RepairReceipt {
+  /** Counts the repairs of this process by any peer, in the order in which they ended. */
+  readonly number: number;
   readonly peer: string;
   /** The rung of the ladder on which it ended, and why that one. */
   readonly kind: "delta" | "sketch" | "full";
@@ -78,8 +80,8 @@ export type ReplicaEvent =
   | { readonly kind: "differs"; readonly peer: string }
   | { readonly kind: "repair-started"; readonly peer: string }
   | { readonly kind: "repair-ended"; readonly receipt: RepairReceipt }
-  /** What a comparison found, or why it could not be made. */
-  | { readonly kind: "compared"; readonly peer: string; readonly comparison: Comparison | string }
+  /** What a comparison found, or why it could not be made. The ticket is that of the input which asked for it. */
+  | { readonly kind: "compared"; readonly peer: string; readonly ticket: number; readonly comparison: Comparison | string }
   | { readonly kind: "repair-answered"; readonly peer: string; readonly entries: number; readonly bytes: number }
   | { readonly kind: "push-dropped"; readonly peer: string; readonly keys: number }
   | { readonly kind: "refused"; readonly peer: string; readonly reason: FaultReason; readonly why: string }

@@ -24,7 +24,7 @@ import { show, showEach, type Showing } from "./kv-view.ts";
 import { Receipt } from "./receipt.ts";
 import type { Node } from "../node.ts";
 import { createRepairDesk, type Later } from "./repair-desk.ts";
-import { addAnswer, worthierRepair, type Answered } from "./repairs.ts";
+import { addAnswer, keepReceipt, worthierRepair, type Answered } from "./repairs.ts";
 import type { Member, Operation } from "../replica.ts";
 
 export interface KvDeps {
@@ -60,6 +60,7 @@ export function createKv(deps: KvDeps): NodeKv {
   const watchers = new Set<{ readonly prefix: string; readonly listener: (event: KvEvent) => void }>();
   const desk = createRepairDesk(node, deps.later ?? (() => ({ cancel: () => undefined })));
   let waitingBytes = 0;
+  const receipts = new Map<string, RepairReceipt>();
   let lastRepair: RepairReceipt | undefined;
   let lastAnswered: Answered | undefined;
 
@@ -140,6 +141,7 @@ export function createKv(deps: KvDeps): NodeKv {
       repairingWith: node.replica.repairingWith,
       sketchReady: node.replica.sketchReady,
       lastRepair,
+      repairs: [...receipts.values()],
       lastSent:
         lastAnswered === undefined
           ? undefined
@@ -166,7 +168,10 @@ export function createKv(deps: KvDeps): NodeKv {
     },
 
     onEvent(event) {
-      if (event.kind === "repair-ended") lastRepair = worthierRepair(event.receipt, lastRepair);
+      if (event.kind === "repair-ended") {
+        keepReceipt(receipts, event.receipt);
+        lastRepair = worthierRepair(event.receipt, lastRepair);
+      }
       desk.onEvent(event);
       if (event.kind === "lost-deleted")
         tell(event.key, { kind: "delete", value: undefined, token: encodeToken(digestKey, event.key, []) });

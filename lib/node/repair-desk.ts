@@ -4,8 +4,9 @@
  */
 import type { Comparison } from "../core/comparison.ts";
 import { ConcordError } from "../core/errors.ts";
+import type { RepairUnderWay } from "../core/kv.ts";
 import type { RepairReceipt, ReplicaEvent } from "../core/output.ts";
-import type { Member } from "../replica.ts";
+import type { Input, Member } from "../replica.ts";
 
 /** Operators that wait at once. */
 const WAITING_MAX = 32;
@@ -14,13 +15,13 @@ const WAITING_MAX = 32;
 const WAIT_MS = 5_000;
 
 export interface RepairNode {
-  readonly replica: { readonly membership: { members(): readonly Member[] } };
-  operate(type: "repair" | "compare", peer: string): void;
+  readonly replica: { readonly membership: { members(): readonly Member[] }; readonly repairsEnded: number };
+  operate(input: Extract<Input, { readonly type: "repair" | "compare" }>): void;
 }
 
 export interface RepairDesk {
-  /** Undefined while it is still under way. Rejects with `invalid` for a peer that nobody knows, `peer-failed` for one that is down. */
-  repair(peer: string): Promise<RepairReceipt | undefined>;
+  /** Rejects with `invalid` for a peer that nobody knows, `peer-failed` for one that is down. */
+  repair(peer: string): Promise<RepairReceipt | RepairUnderWay>;
   compare(peer: string): Promise<Comparison>;
   onEvent(event: ReplicaEvent): void;
 }
@@ -32,6 +33,7 @@ type Waiter = (event: ReplicaEvent | undefined) => boolean;
 /** `later` runs something after so many milliseconds: time is not the core's. */
 export function createRepairDesk(node: RepairNode, later: Later): RepairDesk {
   const waiters = new Set<Waiter>();
+  let lastTicket = 0;
 
   /** Resolves with what `find` makes of an event, or with undefined when none came in time. */
   const wait = <T>(find: (event: ReplicaEvent) => T | undefined): Promise<T | undefined> => {
@@ -53,14 +55,17 @@ export function createRepairDesk(node: RepairNode, later: Later): RepairDesk {
   return {
     async repair(name) {
       const peer = peerCalled(node.replica.membership.members(), name);
-      const ended = wait((event) => (event.kind === "repair-ended" && event.receipt.peer === peer ? event.receipt : undefined));
-      node.operate("repair", peer);
-      return ended;
+      const after = node.replica.repairsEnded;
+      const isIt = (receipt: RepairReceipt): boolean => receipt.peer === peer && receipt.number > after;
+      const ended = wait((event) => (event.kind === "repair-ended" && isIt(event.receipt) ? event.receipt : undefined));
+      node.operate({ type: "repair", peer });
+      return (await ended) ?? { underWay: true, peer, after };
     },
     async compare(name) {
       const peer = peerCalled(node.replica.membership.members(), name);
-      const compared = wait((event) => (event.kind === "compared" && event.peer === peer ? event.comparison : undefined));
-      node.operate("compare", peer);
+      const ticket = ++lastTicket;
+      const compared = wait((event) => (event.kind === "compared" && event.ticket === ticket ? event.comparison : undefined));
+      node.operate({ type: "compare", peer, ticket });
       const comparison = await compared;
       if (typeof comparison === "object") return comparison;
       throw new ConcordError("peer-failed", `cannot compare with ${peer}: ${comparison ?? "it did not answer in time"}`);

@@ -1,4 +1,4 @@
-/** What a node remembers of its repairs, for the status: the last that brought something, and what it last sent to a peer that asked. */
+/** What a node remembers of its repairs, for the status: the last that brought something, the last of each peer, and what it last sent to a peer that asked. */
 import type { RepairSent } from "../core/kv.ts";
 import type { RepairReceipt, ReplicaEvent } from "../core/output.ts";
 import type { Now } from "../core/ports.ts";
@@ -10,6 +10,19 @@ const SAME_REPAIR_MS = 10_000;
 export function worthierRepair(receipt: RepairReceipt, last: RepairReceipt | undefined): RepairReceipt | undefined {
   const isEmpty = receipt.result === "joined" && receipt.entriesIn === 0 && receipt.dropped === 0;
   return isEmpty ? last : receipt;
+}
+
+/** Twice the peers that may be learned; those that repaired last stay. */
+const RECEIPTS_MAX = 64;
+
+/** The last of each peer, whatever it found: whoever has asked for it waits for it here. */
+export function keepReceipt(receipts: Map<string, RepairReceipt>, receipt: RepairReceipt): void {
+  receipts.delete(receipt.peer);
+  receipts.set(receipt.peer, receipt);
+  for (const peer of receipts.keys()) {
+    if (receipts.size <= RECEIPTS_MAX) return;
+    receipts.delete(peer);
+  }
 }
 
 export interface Answered extends RepairSent {

@@ -36,6 +36,7 @@ export interface ComparerOptions {
 
 interface Run {
   readonly peer: string;
+  readonly ticket: number;
   readonly startedMs: number;
   cells: number;
   exchange: number;
@@ -59,23 +60,24 @@ export class Comparer {
     this.#nextExchange = nextExchange;
   }
 
-  start(peer: string, now: Now): Output[] {
-    if (this.#run !== undefined) return [failed(peer, `a comparison with ${this.#run.peer} is under way; try again in a moment`)];
-    if (!this.#sketches.isReady) return [failed(peer, "this node is still building its sketch; try again in some seconds")];
+  start(peer: string, ticket: number, now: Now): Output[] {
+    const asker = { peer, ticket };
+    if (this.#run !== undefined) return [failed(asker, `a comparison with ${this.#run.peer} is under way; try again in a moment`)];
+    if (!this.#sketches.isReady) return [failed(asker, "this node is still building its sketch; try again in some seconds")];
     const { context } = this.#store;
     const asked = weight(context) <= this.#options.firstCells * CELL_BYTES ? context.clone() : context.lowerBound(0).clone();
     const counts = { requests: 0, bytesIn: 0, bytesOut: 0 };
-    this.#run = { peer, startedMs: now.monotonicMs, cells: this.#options.firstCells, exchange: 0, asked, ...counts };
+    this.#run = { ...asker, startedMs: now.monotonicMs, cells: this.#options.firstCells, exchange: 0, asked, ...counts };
     return [this.#ask(this.#run)];
   }
 
   onTick(now: Now): Output[] {
     if (this.#run === undefined || now.monotonicMs - this.#run.startedMs < this.#options.answerTimeoutMs) return [];
-    return this.#end(failed(this.#run.peer, "it did not answer in time"));
+    return this.#end(failed(this.#run, "it did not answer in time"));
   }
 
   onPeerDown(peer: string): Output[] {
-    return this.#run?.peer === peer ? this.#end(failed(peer, "it went down")) : [];
+    return this.#run?.peer === peer ? this.#end(failed(this.#run, "it went down")) : [];
   }
 
   /** Undefined for an answer that belongs to somebody else. */
@@ -83,7 +85,7 @@ export class Comparer {
     const run = this.#run;
     if (run?.exchange !== answer.exchange) return undefined;
     run.bytesIn += encodeFrame(answer).length;
-    if (answer.sketch === undefined) return this.#end(failed(run.peer, "it is still building its sketch; try again in some seconds"));
+    if (answer.sketch === undefined) return this.#end(failed(run, "it is still building its sketch; try again in some seconds"));
     const theirs = absoluteOf(answer.context, run.asked);
     const atMost = differencesAtMost(this.#store, { context: theirs, count: answer.summary.count });
     try {
@@ -91,7 +93,7 @@ export class Comparer {
       if (decoded !== "undecodable") return this.#end(this.#found(run, decoded, answer, now));
     } catch (error) {
       if (!(error instanceof ConcordError)) throw error;
-      return [refusedOf(run.peer, error), ...this.#end(failed(run.peer, error.message))];
+      return [refusedOf(run.peer, error), ...this.#end(failed(run, error.message))];
     }
     const next = cellsFor(atMost) > run.cells ? Math.min(cellsFor(atMost), GROWTH * run.cells) : GROWTH * run.cells;
     if (run.cells < CELLS_MAX) {
@@ -123,7 +125,7 @@ export class Comparer {
       [...drops.dots(), ...news.dots()],
       [...superseded, ...missing.dots()],
     ];
-    if (!this.#explains(onlyOurs, onlyTheirs, summary)) return failed(run.peer, "its sketch does not fit what it says that it holds");
+    if (!this.#explains(onlyOurs, onlyTheirs, summary)) return failed(run, "its sketch does not fit what it says that it holds");
     const here = { receives: missing.dotCount(), removes: drops.dotCount() };
     const peer = { receives: news.dotCount(), removes: superseded.length };
     const differences = onlyOurs.length + onlyTheirs.length;
@@ -140,12 +142,12 @@ export class Comparer {
   }
 
   #compared(
-    { peer, startedMs, requests, bytesIn, bytesOut }: Run,
+    { peer, ticket, startedMs, requests, bytesIn, bytesOut }: Run,
     found: Pick<Comparison, "atLeast" | "atMost" | "sides">,
     now: Now,
   ): Output {
     const comparison: Comparison = { peer, ...found, requests, bytesIn, bytesOut, tookMs: now.monotonicMs - startedMs };
-    return { type: "event", event: { kind: "compared", peer, comparison } };
+    return { type: "event", event: { kind: "compared", peer, ticket, comparison } };
   }
 
   #end(output: Output): Output[] {
@@ -161,6 +163,6 @@ function decodeAtOnce(decoding: Decoding): Decoded | "undecodable" {
   }
 }
 
-function failed(peer: string, problem: string): Output {
-  return { type: "event", event: { kind: "compared", peer, comparison: problem } };
+function failed({ peer, ticket }: Pick<Run, "peer" | "ticket">, problem: string): Output {
+  return { type: "event", event: { kind: "compared", peer, ticket, comparison: problem } };
 }

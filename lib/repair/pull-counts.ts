@@ -19,6 +19,18 @@ export interface PullFigures {
   readonly entryBytesIn: number;
 }
 
+/** Of a repair that asked for nothing. */
+export const NO_FIGURES: PullFigures = {
+  requests: 0,
+  differences: 0,
+  entriesIn: 0,
+  peerLacks: 0,
+  dropped: 0,
+  bytesIn: 0,
+  bytesOut: 0,
+  entryBytesIn: 0,
+};
+
 export class PullCounts {
   requests = 0;
   differences = 0;

@@ -14,6 +14,7 @@ import type { Now, Random } from "../core/ports.ts";
 import type { Store } from "../core/store.ts";
 import type { PeerHint } from "./ladder.ts";
 import { Pull, type PullOptions, type PullResult } from "./pull.ts";
+import { NO_FIGURES } from "./pull-counts.ts";
 import type { Sketches } from "./sketches.ts";
 
 export interface PullerOptions extends PullOptions {
@@ -44,6 +45,8 @@ interface Wanted {
   readonly notBeforeMs: number;
   /** What the peer last said that it holds. */
   readonly summary: Summary | undefined;
+  /** By an operator, who waits for a receipt: it is made whatever becomes known meanwhile. */
+  readonly isAsked: boolean;
 }
 
 interface Session {
@@ -71,6 +74,7 @@ export class Puller {
   /** Peers that are being sent pages by this node, and until when the next one may be asked for. */
   readonly #served = new Map<string, number>();
   #session: Session | undefined;
+  #endedCount = 0;
   /** A `continue` is on its way. */
   #continues = false;
 
@@ -84,6 +88,11 @@ export class Puller {
 
   get activePeer(): string | undefined {
     return this.#session?.peer;
+  }
+
+  /** The number of the last receipt. */
+  get endedCount(): number {
+    return this.#endedCount;
   }
 
   /** The number of peers that wait to be pulled from. */
@@ -104,17 +113,17 @@ export class Puller {
     const failures = this.#failures.get(peer) ?? 0;
     const backoffMs = failures === 0 ? 0 : Math.min(1000 * 2 ** failures, BACKOFF_MAX_MS);
     const jitterMs = atOnce ? 0 : this.#random.uint32() % (this.#options.jitterMs + 1);
-    this.#wanted.set(peer, { notBeforeMs: now.monotonicMs + backoffMs + jitterMs, summary });
+    this.#wanted.set(peer, { notBeforeMs: now.monotonicMs + backoffMs + jitterMs, summary, isAsked: false });
   }
 
-  /** An operator wants it, whatever is known. */
+  /** An operator wants it, whatever is known. A receipt of this peer follows in any case: of the session that runs with it, or of its own. */
   wantNow(peer: string, now: Now): void {
-    if (this.#session?.peer !== peer) this.#wanted.set(peer, { notBeforeMs: now.monotonicMs, summary: undefined });
+    if (this.#session?.peer !== peer) this.#wanted.set(peer, { notBeforeMs: now.monotonicMs, summary: undefined, isAsked: true });
   }
 
-  /** The peer went away or holds the same now. */
+  /** The peer holds the same now. */
   unwant(peer: string): void {
-    this.#wanted.delete(peer);
+    if (this.#wanted.get(peer)?.isAsked !== true) this.#wanted.delete(peer);
   }
 
   /**
@@ -136,8 +145,10 @@ export class Puller {
   }
 
   onPeerDown(peer: string, now: Now): Output[] {
+    const isAsked = this.#wanted.get(peer)?.isAsked === true;
     this.#wanted.delete(peer);
     this.#served.delete(peer);
+    if (isAsked) return [this.#ended({ peer, ...NEVER_BEGUN, result: "interrupted", tookMs: 0, endedMs: now.wallMs })];
     return this.#session?.peer === peer && !this.#session.pull.hasAll ? this.#end("interrupted", now) : [];
   }
 
@@ -182,11 +193,11 @@ export class Puller {
   }
 
   #startDue(now: Now): Output[] {
-    for (const [peer, { notBeforeMs, summary }] of this.#wanted) {
+    for (const [peer, { notBeforeMs, summary, isAsked }] of this.#wanted) {
       if (notBeforeMs > now.monotonicMs || (this.#served.get(peer) ?? 0) > now.monotonicMs) continue;
       this.#wanted.delete(peer);
       // What another peer had was the same.
-      if (summary !== undefined && sameSummary(summary, this.#store.summary())) continue;
+      if (!isAsked && summary !== undefined && sameSummary(summary, this.#store.summary())) continue;
       const patient = (this.#behind.get(peer) ?? 0) < BEHIND_MAX;
       const pull = new Pull(this.#store, "delta", this.#options, patient, this.#sketches, this.#hintOf(peer, summary));
       this.#session = { peer, pull, startedMs: now.monotonicMs, exchange: 0, isAwaited: false, askedMs: 0, attempts: 0 };
@@ -229,8 +240,12 @@ export class Puller {
     else this.#behind.delete(peer);
     if (result === "joined" || result === "behind") this.#failures.delete(peer);
     else this.#failures.set(peer, (this.#failures.get(peer) ?? 0) + 1);
-    const receipt: RepairReceipt = { peer, ...pull.counts, result, tookMs: now.monotonicMs - startedMs, endedMs: now.wallMs };
-    return [...refused, { type: "event", event: { kind: "repair-ended", receipt } }];
+    const tookMs = now.monotonicMs - startedMs;
+    return [...refused, this.#ended({ peer, ...pull.counts, result, tookMs, endedMs: now.wallMs })];
+  }
+
+  #ended(receipt: Omit<RepairReceipt, "number">): Output {
+    return { type: "event", event: { kind: "repair-ended", receipt: { number: ++this.#endedCount, ...receipt } } };
   }
 }
 
@@ -243,5 +258,7 @@ export function refusedOf(peer: string, error: ConcordError): Output {
 export function damageFound({ key }: DamagedRecordError): Output {
   return { type: "event", event: { kind: "damage-found", key } };
 }
+
+const NEVER_BEGUN = { kind: "delta", why: "the peer went down before anything was asked", ...NO_FIGURES } as const;
 
 const NOTHING: PullerStep = { outputs: [], merged: [] };

@@ -38,8 +38,10 @@ export type Input =
   | { readonly type: "unreachable"; readonly to: string; readonly why: string }
   /** A peer that speaks only the base protocol answered a ping: it is there, and has no summary. */
   | { readonly type: "base-pong"; readonly from: string }
-  /** An operator wants a repair from this peer now, or to know what it would do. The peer is one that the replica knows. */
-  | { readonly type: "repair" | "compare"; readonly peer: string }
+  /** An operator wants a repair from this peer now. The peer is one that the replica knows. */
+  | { readonly type: "repair"; readonly peer: string }
+  /** An operator wants to know what that would do. The event that tells it carries the ticket. */
+  | { readonly type: "compare"; readonly peer: string; readonly ticket: number }
   | { readonly type: "tick" }
   /** All that is stored is to be looked over. */
   | { readonly type: "scrub"; readonly reason: ScrubReason }

@@ -1,7 +1,7 @@
 /** `concord repair` against real nodes of this process: what it prints, what it refuses, and that a dry run changes nothing. */
 import test, { type ExecutionContext } from "ava";
-import { renderComparison, repair } from "../../cmd/repair.ts";
-import { createClient, type Comparison, type RepairReceipt } from "../../lib/client.ts";
+import { renderComparison, repair, repairToEnd } from "../../cmd/repair.ts";
+import { createClient, type Comparison, type NodeReport, type RepairReceipt } from "../../lib/client.ts";
 import { startNode, type RunningNode } from "../../lib/serve.ts";
 import { send } from "../support/http.ts";
 import { freePorts, until } from "../support/nodes.ts";
@@ -119,4 +119,40 @@ test("too much to compare: what the counts and contexts tell", (t) => {
     renderComparison({ ...found, atLeast: 1, atMost: undefined }, "http://n"),
     `at least 1 value differs: too many to compare without a repair ${cost}`,
   );
+});
+
+type Look = Partial<Pick<NodeReport, "repairingWith" | "stopped" | "uptimeMs" | "repairs">>;
+
+/** A long repair from b, asked for after the fourth receipt; the last look stays. */
+async function waitFor(looks: readonly Look[], waitMinutesMax?: number): Promise<readonly [string | undefined, readonly string[]]> {
+  const told: string[] = [];
+  let looked = 0;
+  const client = {
+    repair: () => Promise.resolve({ underWay: true, peer: "b", after: 4 } as const),
+    status: () => Promise.resolve({ uptimeMs: 10, repairs: [], ...looks[Math.min(looked++, looks.length - 1)] } as unknown as NodeReport),
+  };
+  const patience = { lookEveryMs: 0, ...(waitMinutesMax !== undefined && { waitMinutesMax }) };
+  const ended = repairToEnd(client, "node-b", (line) => told.push(line), patience);
+  return [await ended.then(({ number, peer, result }) => `${number} ${peer} ${result}`, String), told];
+}
+
+const receipt = (number: number, peer: string): RepairReceipt => ({ number, peer, result: "joined", entriesIn: 0 }) as RepairReceipt;
+const [WAITS, WAITS_FOR_C] = ["the repair from b waits for its turn", "the repair from b waits for its turn: one from c is under way"];
+
+test("a long repair: its own receipt counts, not that of another peer or of before, and who waits hears what for", async (t) => {
+  const earlier = [receipt(3, "b"), receipt(4, "c")];
+  const looks: Look[] = [
+    { repairs: earlier, repairingWith: "c" },
+    { repairs: [receipt(3, "b"), receipt(5, "c")] },
+    { repairs: [receipt(3, "b"), receipt(5, "c")], repairingWith: "b" },
+    { repairs: [receipt(5, "c"), receipt(6, "b")] },
+  ];
+  t.deepEqual(await waitFor(looks), ["6 b joined", [WAITS_FOR_C, WAITS, "the repair from b is under way"]]);
+});
+
+test("a long repair of which no receipt comes: the time is over, the node was started again, or has stopped", async (t) => {
+  const [late] = await waitFor([{ repairingWith: "b" }], 0);
+  t.regex(late ?? "", /after 0 minutes the repair from b is under way; the node goes on: concord status --json tells how it ends/);
+  t.regex((await waitFor([{}, { uptimeMs: 9 }]))[0] ?? "", /the node was started again before the repair ended/);
+  t.regex((await waitFor([{ stopped: "the disk is full" }]))[0] ?? "", /the node has stopped: the disk is full/);
 });

@@ -42,7 +42,9 @@ const report: NodeReport = {
   scrub: { running: undefined, last: undefined, waiting: 0, waitingKeys: [] },
   repairingWith: undefined,
   sketchReady: true,
+  repairs: [],
   lastRepair: {
+    number: 1,
     peer: "http://localhost:8002",
     kind: "delta",
     why: "the contexts tell what is missing",

@@ -76,6 +76,7 @@ test("a repair from end to end: asked, merged, verified in a turn of its own, jo
   const ended = puller.onContinue(at(30)).outputs;
   t.deepEqual(shown(ended), ["ended joined"]);
   t.deepEqual(receiptIn(ended), {
+    number: 1,
     peer: "b",
     kind: "delta",
     why: "the contexts tell what is missing",
@@ -124,6 +125,24 @@ test("one repair at a time; who is wanted twice is wanted once, and who is not a
   puller.unwant("c");
   t.deepEqual(shown(puller.onPeerDown("b", at(2))), ["ended interrupted"]);
   t.deepEqual(shown(puller.onTick(at(3))), ["repair-started", "repair-request 2 to d"]);
+});
+
+test("what an operator asked for ends with a receipt: when both turn out to hold the same, and when the peer goes down", async (t) => {
+  const { mine, theirs, puller } = await createBench();
+  const bench = { mine, theirs, puller };
+  puller.want("c", true, at(0));
+  puller.onTick(at(0));
+  puller.wantNow("b", at(0));
+  puller.want("b", true, at(0), mine.summary());
+  puller.unwant("b");
+  t.deepEqual([puller.activePeer, puller.wantedCount, puller.endedCount], ["c", 1, 0], "it waits for its turn");
+  puller.onPeerDown("c", at(1));
+  t.like(runSession(bench, 1), { number: 2, peer: "b", result: "joined", differences: 0 });
+  puller.want("d", true, at(2));
+  puller.onTick(at(2));
+  puller.wantNow("b", at(2));
+  t.like(receiptIn(puller.onPeerDown("b", at(3))), { number: 3, peer: "b", result: "interrupted", requests: 0 });
+  t.deepEqual([puller.activePeer, puller.wantedCount, puller.endedCount], ["d", 0, 3]);
 });
 
 test("an answer that does not come is asked for again, and after three times no more", async (t) => {
