@@ -12,6 +12,7 @@ import type { Message } from "./core/message.ts";
 import type { Output } from "./core/output.ts";
 import type { Now, Random } from "./core/ports.ts";
 import type { RemovalLimits } from "./core/removal-guard.ts";
+import { hasIdentityRoom } from "./core/room.ts";
 import type { Store } from "./core/store.ts";
 import { createStaticMembership, type Membership } from "./peers/membership.ts";
 import { Pinger, type PingerOptions } from "./peers/pinger.ts";
@@ -118,8 +119,11 @@ export class Replica {
 
   step(input: Input, now: Now): Output[] {
     this.store.removals.at(now.monotonicMs);
+    this.store.renouncing.at(now.monotonicMs);
     if (input.type === "continue") this.#continues = false;
-    return this.#withOneContinue(this.#pastDamage(now, () => this.#decide(input, now)));
+    const peer = input.type === "message" ? input.from : (this.#puller.activePeer ?? "");
+    const outputs = this.#pastDamage(now, () => this.#decide(input, now));
+    return this.#withOneContinue(this.#objections.withTold(peer, outputs));
   }
 
   /** Long works go on by one chain of `continue` for all of them: a repair's, and the building of the sketch after an open. */
@@ -212,7 +216,7 @@ export class Replica {
 
   #sweep(now: Now): Output[] {
     const outputs: Output[] = [];
-    if (now.monotonicMs - this.#sweptMs < this.#options.sweepEveryMs) return outputs;
+    if (now.monotonicMs - this.#sweptMs < this.#options.sweepEveryMs || !hasIdentityRoom(this.store)) return outputs;
     this.#sweptMs = now.monotonicMs;
     const swept = this.store.sweep(now.wallMs, this.#options.sweepMax, now.wallMs);
     for (const change of swept) {

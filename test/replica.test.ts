@@ -233,17 +233,24 @@ test("what nobody waits for is dropped: replies to nothing, and a turn of work w
   t.deepEqual(replica.step({ type: "unreachable", to: "stranger", why: "" }, at(0)), []);
 });
 
-test("a context full of gaps is told to nobody who has seen all of it, but to whoever has such a context too, or nothing yet", async (t) => {
+/** Seen with gaps, and by somebody else without. */
+function seenWithGaps(): { readonly gaps: Context; readonly seen: Context } {
   const gaps = new Context();
   for (let counter = 1; counter < 60_000; counter += 2) gaps.addRange("aaaaaaaa", counter, counter);
   const seen = new Context();
   seen.addRange("aaaaaaaa", 1, 60_000);
+  return { gaps, seen };
+}
+
+test("a context full of gaps is told to nobody who has seen all of it, but to whoever has such a context too, or nothing yet", async (t) => {
+  const { gaps, seen } = seenWithGaps();
   const request: RepairRequest = { kind: "repair-request", exchange: 1, seen, bytesMax: 1000, count: 0, cells: 0 };
   for (const { context, asked, answered } of [
     { context: gaps, asked: request, answered: false },
     { context: gaps, asked: { ...request, sketch: new Uint8Array(96 * 12) }, answered: true },
     { context: gaps, asked: { ...request, seen: new Context() }, answered: true },
     { context: gaps, asked: { ...request, seen: gaps }, answered: true },
+    { context: gaps, asked: { ...request, bytesMax: 0 }, answered: true },
     { context: Context.of(dots("aaaaaaaa", 1)), asked: request, answered: true },
   ]) {
     const replica = await createTestReplica("a", { peers: ["b"] });
@@ -251,4 +258,19 @@ test("a context full of gaps is told to nobody who has seen all of it, but to wh
     meet(replica, "b");
     t.is(messageIn(hear(replica, "b", asked, 1), "repair-answer") !== undefined, answered);
   }
+});
+
+test("who has seen all of a context full of gaps is answered too when this node does not reach it, or does not get to it in time", async (t) => {
+  const { gaps, seen } = seenWithGaps();
+  const request: RepairRequest = { kind: "repair-request", exchange: 1, seen, bytesMax: 1000, count: 0, cells: 0 };
+  const replica = await createTestReplica("a", { peers: ["b", "c"] });
+  replica.store.joinContext(gaps);
+  meet(replica, "b");
+  const isAnswered = (from: string, elapsedMs: number): boolean =>
+    messageIn(hear(replica, from, request, elapsedMs), "repair-answer") !== undefined;
+  t.true(isAnswered("c", 1), "not up");
+  t.true(isAnswered("stranger", 1));
+  t.deepEqual([1, 5_000, 10_000, 15_001, 17_000].map((elapsedMs) => isAnswered("b", elapsedMs)), [false, false, false, true, true]); // prettier-ignore
+  replica.store.joinContext(seen);
+  t.true(isAnswered("b", 18_000), "repaired by somebody else");
 });

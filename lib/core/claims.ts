@@ -15,6 +15,7 @@ import { PeerFault } from "./fault.ts";
 import type { EntryKey } from "./layout.ts";
 import type { WireEntry } from "./message.ts";
 import type { RemovalGuard } from "./removal-guard.ts";
+import type { RenounceGuard } from "./renounce-guard.ts";
 import { checkMergeRoom } from "./room.ts";
 
 /** What is known here, as far as entries are held against it. */
@@ -27,6 +28,7 @@ export interface Known {
   /** Live siblings. */
   readonly count: number;
   readonly removals: RemovalGuard;
+  readonly renouncing: RenounceGuard;
   /** Somebody knows more dots of this node than it issued: it goes on under another identity. */
   renounceIncarnation(): void;
 }
@@ -48,7 +50,7 @@ export function checkEntry(
   checkIncarnations(entry, theirs, known.context);
   checkSameContents(before, theirs);
   if (known.incarnation !== undefined && claimsMore(entry, theirs, known.incarnation, known.counter)) {
-    known.renounceIncarnation();
+    if (known.renouncing.take()) known.renounceIncarnation();
     throw new PeerFault("dot", "an entry shows a write of this node that it never made");
   }
   checkContent(known.options.digestKey, entry.key, before, merged);

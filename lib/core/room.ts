@@ -2,6 +2,7 @@
 import { INCARNATIONS_MAX, RANGES_MAX, SIBLINGS_MAX } from "./codec.ts";
 import type { Context } from "./context.ts";
 import type { Siblings } from "./entry.ts";
+import type { Incarnation } from "./dot.ts";
 import { ConcordError } from "./errors.ts";
 import { PeerFault } from "./fault.ts";
 
@@ -50,6 +51,25 @@ export function checkMergeRoom(merged: Siblings, gone: number, context: Context)
   if (context.incarnationCount + context.exceptionCount + merged.length + gone > RANGES_MAX) {
     throw new ConcordError("overloaded", "too many dots were seen out of order; repair must fill the gaps first");
   }
+}
+
+/** Who may need a new identity for its next write. */
+export interface Writer {
+  readonly context: Context;
+  readonly incarnation: Incarnation | undefined;
+  readonly counter: number;
+}
+
+/** False when the next write would take an identity with which no other node could read the context any more. */
+export function hasIdentityRoom({ context, incarnation, counter }: Writer): boolean {
+  return context.incarnationCount < INCARNATIONS_MAX || (incarnation !== undefined && context.highest(incarnation) <= counter);
+}
+
+/** Throws `overloaded` when there is no identity left to write under. */
+export function checkIdentityRoom(writer: Writer): void {
+  if (hasIdentityRoom(writer)) return;
+  const message = `${INCARNATIONS_MAX} identities have written here, no more can be remembered, and this node needs a new one to write; write to another node`;
+  throw new ConcordError("overloaded", message);
 }
 
 /** Throws PeerFault when a peer's context would make ours one that no other node can read. */

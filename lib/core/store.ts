@@ -16,6 +16,7 @@ import { contentOf, replacedBy, type Landing } from "./local-write.ts";
 import { Policies } from "./policy/names.ts";
 import { Quarantine } from "./quarantine.ts";
 import { RemovalGuard } from "./removal-guard.ts";
+import { RenounceGuard } from "./renounce-guard.ts";
 import { checkJoinRoom } from "./room.ts";
 import { sweepAt, takeDue } from "./expiry.ts";
 import { contentHash, type Digest } from "./digest.ts";
@@ -49,6 +50,7 @@ export class Store {
   readonly recentDeletions: RecentDeletions;
   readonly recentRemovals = new RecentRemovals(RECENT_REMOVALS_MAX);
   readonly removals = new RemovalGuard();
+  readonly renouncing = new RenounceGuard();
   readonly #overlay: Overlay;
   readonly #stamps: Stamps;
   readonly #dots: DotSource;

@@ -8,26 +8,29 @@ import type { Output } from "../core/output.ts";
 import type { Store } from "../core/store.ts";
 import { refusedOf } from "../repair/puller.ts";
 
-/** Identities given up in one life of the node. Nobody copies a running node so often, and each stays in every context for ever. */
-const RENOUNCE_MAX = 16;
-
 export class Objections {
   readonly #store: Store;
-  #renounced = 0;
 
   constructor(store: Store) {
     this.#store = store;
   }
 
-  /** Undefined when there is nothing to object to. */
+  /** Undefined when there is nothing to object to. That the identity was given up is said by `withTold`. */
   to(from: string, context: Context): Output[] | undefined {
-    const { incarnation, counter } = this.#store;
+    const { incarnation, counter, renouncing } = this.#store;
     if (incarnation === undefined || context.highest(incarnation) <= counter) return undefined;
-    if (this.#renounced >= RENOUNCE_MAX) {
+    if (!renouncing.take()) {
       return [refusedOf(from, new PeerFault("context", "it claims to have seen more writes of this node than there are"))];
     }
-    this.#renounced++;
     this.#store.renounceIncarnation();
-    return [{ type: "event", event: { kind: "incarnation-renounced", peer: from } }];
+    return [];
+  }
+
+  /** What the step says of the identities that were given up in it: for a context (above) or for an entry (core/claims.ts). */
+  withTold(peer: string, outputs: Output[]): Output[] {
+    const untold = this.#store.renouncing.takeUntold();
+    if (untold === 0) return outputs;
+    const told = Array.from({ length: untold }, (): Output => ({ type: "event", event: { kind: "incarnation-renounced", peer } }));
+    return [...told, ...outputs];
   }
 }

@@ -12,7 +12,7 @@ import { ConcordError } from "../core/errors.ts";
 import type { EntryKey } from "../core/layout.ts";
 import { checkWrite, pilesUp } from "../core/local-write.ts";
 import { asMergeable } from "../core/policy.ts";
-import { SIBLINGS_WRITE_MAX } from "../core/room.ts";
+import { checkIdentityRoom, SIBLINGS_WRITE_MAX } from "../core/room.ts";
 import type { Store } from "../core/store.ts";
 import type { Operation } from "./input.ts";
 
@@ -33,6 +33,7 @@ export function refusalOf(store: Store, operations: readonly Operation[], nowMs:
   for (let at = 0; at < operations.length; at++) {
     const { key, write, observed, condition, touch } = operations[at]!;
     try {
+      checkIdentityRoom(store);
       if (condition !== undefined || touch !== undefined || write?.increment !== undefined) store.quarantine.checkKnown(key);
       else if (write === undefined && observed === undefined) store.quarantine.checkRemove(key);
       if (condition !== undefined && !isMet(condition, store.options.digestKey, key, store.read(key), nowMs))

@@ -26,8 +26,13 @@ export interface RepairTalkDeps {
   readonly options: LadderOptions;
 }
 
+/** How long a peer is kept waiting because this node is about to repair from it: as long as its session goes on asking. */
+const SILENT_MAX_MS = 15_000;
+
 export class RepairTalk {
   readonly #deps: RepairTalkDeps;
+  /** Members that are told nothing until this node has repaired from them, and since when. */
+  readonly #silentSinceMs = new Map<string, number>();
 
   constructor(deps: RepairTalkDeps) {
     this.#deps = deps;
@@ -37,7 +42,7 @@ export class RepairTalk {
     const { store, membership, sketches, puller, objections, options } = this.#deps;
     const objected = objections.to(from, request.seen);
     if (objected !== undefined) return objected;
-    if (puller.willRepairFrom(from) && isBetterAnsweredLater(store, request)) return [];
+    if (this.#isToWait(from, request, now)) return [];
     const answer = answerOf(store, sketches, request, options);
     if (answer instanceof ConcordError) return [refusedOf(from, answer)];
     const outputs: Output[] = [{ type: "reply", message: answer }];
@@ -51,6 +56,21 @@ export class RepairTalk {
     if (membership.find(from)?.isUp === true && !store.context.covers(request.seen)) puller.want(from, false, now);
     else if (!answer.more && request.bytesMax > 0) puller.unwant(from);
     return outputs;
+  }
+
+  /** Whoever only compares is always answered, and so is a peer that this node does not reach, or did not get to in time. */
+  #isToWait(from: string, request: RepairRequest, { monotonicMs }: Now): boolean {
+    const { store, membership, puller } = this.#deps;
+    if (request.bytesMax === 0) return false;
+    if (!isBetterAnsweredLater(store, request)) {
+      this.#silentSinceMs.delete(from);
+      return false;
+    }
+    if (membership.find(from)?.isUp !== true || !puller.willRepairFrom(from)) return false;
+    if (puller.activePeer === from) return true;
+    const sinceMs = this.#silentSinceMs.get(from) ?? monotonicMs;
+    this.#silentSinceMs.set(from, sinceMs);
+    return monotonicMs - sinceMs < SILENT_MAX_MS;
   }
 
   /** A comparison believes nothing and changes nothing, so there is nothing to object to in its answer. */
