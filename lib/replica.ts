@@ -41,7 +41,6 @@ export interface ReplicaOptions extends Omit<PingerOptions, "instance">, PullerO
 }
 
 export type { Member } from "./peers/member.ts";
-
 export type { Input, Operation } from "./replica/input.ts";
 
 export class Replica {
@@ -223,8 +222,7 @@ export class Replica {
       this.#pusher.add(change.key, change.entry.gone, undefined, outputs);
       outputs.push(changed(change));
     }
-    if (swept.length > 0) outputs.push({ type: "event", event: { kind: "swept", siblings: swept.length } });
-    return outputs;
+    return swept.length === 0 ? outputs : [...outputs, { type: "event", event: { kind: "swept", siblings: swept.length } }];
   }
 
   #onWrite({ ticket, operations, copies, local = false }: Extract<Input, { type: "write" }>, now: Now): Output[] {
@@ -245,8 +243,7 @@ export class Replica {
       return [...outputs, ...refused(ticket, error, dots.length)];
     }
     const settled = this.#pusher.expect(ticket, dots, copies, now);
-    if (settled !== undefined) outputs.push(settled);
-    return outputs;
+    return settled === undefined ? outputs : [...outputs, settled];
   }
 
   /** Everything that can be refused is, before the first operation changes anything. */
