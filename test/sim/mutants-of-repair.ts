@@ -43,8 +43,8 @@ const repair: readonly Mutant[] = [
   {
     name: "no limit to what one repair may remove",
     file: "lib/core/removal-guard.ts",
-    find: "if (this.#removed + removals > this.#removedMax) {",
-    replace: "if (this.#removed + removals > 100 * this.#removedMax) {",
+    find: "if (this.#removed + removals > Math.max(",
+    replace: "if (this.#removed + removals > 100 * Math.max(",
   },
   {
     name: "a page claims an entry that it did not hold",
