@@ -30,7 +30,7 @@ export interface LoadResult {
 const EVERY_MS = 5;
 const RETRY_AFTER_MS = 1_000;
 const body = JSON.stringify({ key: "KEY00000000", value: "x".repeat(80) });
-const head = `POST /store HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
+const head = `POST /store HTTP/1.1\r\nHost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
 
 const { port, rate, socketsMax, seconds } = JSON.parse(process.argv[2] ?? "") as LoadOrder;
 const result: LoadResult = { due: 0, sent: 0, stored: 0, refused: 0, other: 0, cut: 0, seconds };
