@@ -3,33 +3,12 @@ import type { MergeOutcome } from "../core/change.ts";
 import { holds } from "../core/entry.ts";
 import { encodeFrame, entriesBytes } from "../core/frame.ts";
 import type { RepairAnswer, RepairRequest } from "../core/message.ts";
+import type { RepairReceipt } from "../core/output.ts";
 
-export interface PullFigures {
-  readonly requests: number;
-  /** Dots that one side held and the other did not; all of them are known when the digests agree. */
-  readonly differences: number;
-  readonly entriesIn: number;
-  /** Values of ours that they had not seen; they ask for those themselves. */
-  readonly peerLacks: number;
-  readonly dropped: number;
-  /** Bytes of their frames and of ours. */
-  readonly bytesIn: number;
-  readonly bytesOut: number;
-  /** Of those that came, the entries themselves. */
-  readonly entryBytesIn: number;
-}
-
-/** Of a repair that asked for nothing. */
-export const NO_FIGURES: PullFigures = {
-  requests: 0,
-  differences: 0,
-  entriesIn: 0,
-  peerLacks: 0,
-  dropped: 0,
-  bytesIn: 0,
-  bytesOut: 0,
-  entryBytesIn: 0,
-};
+export type PullFigures = Pick<
+  RepairReceipt,
+  "requests" | "differences" | "entriesIn" | "peerLacks" | "dropped" | "bytesIn" | "bytesOut" | "entryBytesIn"
+>;
 
 export class PullCounts {
   requests = 0;
@@ -63,3 +42,6 @@ export class PullCounts {
     this.peerLacks = peerLacks;
   }
 }
+
+/** Of a repair that asked for nothing. */
+export const NO_FIGURES: PullFigures = new PullCounts();

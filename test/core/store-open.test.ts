@@ -25,23 +25,11 @@ import {
   textsOf,
   type TestStore,
 } from "../support/stores.ts";
+import { createFilled } from "../support/filled.ts";
 import { pullToEnd } from "../support/world.ts";
 
 const NOW = START_MS;
 const OTHER_KEY = Buffer.from("another-cluster!");
-
-/** Two keys that are live, one of them to expire, one that was deleted, one with siblings. */
-async function createFilled(): Promise<TestStore> {
-  const side = await openTestStore("a");
-  side.store.put("k", json("1"), NOW);
-  side.store.put("l", json('{"x":2}', { expiresAtMs: NOW + 60_000 }), NOW);
-  side.store.put("gone", json("3"), NOW);
-  side.store.remove("gone", undefined, NOW);
-  side.store.put("both", json("4", { observed: [] }), NOW);
-  side.store.put("both", json("5", { observed: [] }), NOW);
-  await side.persist();
-  return side;
-}
 
 test("an empty folder is an empty store", async (t) => {
   const { store, rebuilt } = await openTestStore("a");
