@@ -4,7 +4,8 @@ import { open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import test, { type ExecutionContext } from "ava";
-import { createCluster, MAIN, plainEnvironment, ROOT, waitFor, type TestCluster, type TestNode } from "./support.ts";
+import { MAIN, ROOT } from "../support/launch.ts";
+import { createCluster, plainEnvironment, waitFor, type TestCluster, type TestNode } from "./support.ts";
 
 const KEYS = 60;
 const HIT = [3, 17, 42];

@@ -7,14 +7,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import type { ExecutionContext } from "ava";
 import { createClient, type Client, type NodeStatus } from "../../lib/client.ts";
+import { MAIN, ROOT } from "../support/launch.ts";
 import { openGate, type Gate } from "./gate.ts";
-
-export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-export const MAIN = ["--import=tsx", "cmd/main.ts"] as const;
 
 const LINES_KEPT = 200;
 const WAIT_MS = 20_000;

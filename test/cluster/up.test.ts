@@ -5,8 +5,9 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { createServer } from "node:net";
 import test, { type ExecutionContext } from "ava";
 import { createClient } from "../../lib/client.ts";
+import { MAIN, ROOT } from "../support/launch.ts";
 import { clusterKeyFile } from "../support/secrets.ts";
-import { freePorts, keepLines, MAIN, plainEnvironment, ROOT, temporaryFolder, waitFor, type Exit } from "./support.ts";
+import { freePorts, keepLines, plainEnvironment, temporaryFolder, waitFor, type Exit } from "./support.ts";
 
 interface Up {
   readonly child: ChildProcess;
@@ -83,10 +84,11 @@ test.serial("up: the nodes see each other, a killed one is reported with how to 
   await waitFor("the other node", async () => (await two.get("hello")) === "world");
 
   process.kill(killed, "SIGKILL");
+  const typed = `node ${MAIN.join(" ").replaceAll(".", "\\.")}`;
   const report = await find(
     up,
     "the report",
-    /^node2 \(pid (\d+)\) was killed by SIGKILL; to start it again: node --import=tsx cmd\/main\.ts (.*)$/,
+    new RegExp(`^node2 \\(pid (\\d+)\\) was killed by SIGKILL; to start it again: ${typed} (.*)$`),
   );
   t.is(Number(report[1]), killed);
   await one.put("missed", "while away");

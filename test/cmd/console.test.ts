@@ -7,6 +7,7 @@ import test, { type ExecutionContext } from "ava";
 import { backendOfNode } from "../../cmd/console/backends.ts";
 import { clockOf, complete, execute } from "../../cmd/console/commands.ts";
 import { consoleCommand } from "../../cmd/console.ts";
+import { MAIN, ROOT } from "../support/launch.ts";
 import { startTestNode } from "../support/nodes.ts";
 import { runCommand } from "./terminal.ts";
 
@@ -17,7 +18,7 @@ interface Ended {
 }
 
 function run(t: ExecutionContext, argv: readonly string[], input: string): Promise<Ended> {
-  const child = spawn(process.execPath, ["--import=tsx", "cmd/main.ts", "console", ...argv], { stdio: "pipe" });
+  const child = spawn(process.execPath, [...MAIN, "console", ...argv], { cwd: ROOT, stdio: "pipe" });
   t.teardown(() => child.kill());
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));

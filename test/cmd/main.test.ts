@@ -1,12 +1,11 @@
 /** The executable itself, as a process: what is printed where, and with which exit code. */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import test from "ava";
 import { startNode } from "../../lib/serve.ts";
+import { MAIN, ROOT } from "../support/launch.ts";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const concord = `${process.execPath} --import=tsx cmd/main.ts`;
+const concord = [process.execPath, ...MAIN].join(" ");
 
 interface Result {
   readonly code: number | null;
@@ -16,14 +15,14 @@ interface Result {
 
 function shell(line: string, env: Readonly<Record<string, string>> = {}): Promise<Result> {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(CONCORD_|FORCE_COLOR$)/.test(name)));
-  const child = spawn("sh", ["-c", line], { cwd: root, env: { ...inherited, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn("sh", ["-c", line], { cwd: ROOT, env: { ...inherited, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   const texts = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"] as const) child[name].on("data", (chunk: Buffer) => (texts[name] += chunk.toString()));
   return new Promise((resolve) => child.once("close", (code) => resolve({ code, ...texts })));
 }
 
 test("--version, --help: on standard output, plain, exit code 0", async (t) => {
-  const { version } = JSON.parse(readFileSync(`${root}/package.json`, "utf8")) as { version: string };
+  const { version } = JSON.parse(readFileSync(`${ROOT}/package.json`, "utf8")) as { version: string };
   t.deepEqual(await shell(`${concord} --version`), { code: 0, stdout: `${version}\n`, stderr: "" });
   const help = await shell(`${concord} --help`);
   t.is(help.code, 0);

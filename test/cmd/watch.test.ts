@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import test from "ava";
 import { watch } from "../../cmd/watch.ts";
 import { startNode } from "../../lib/serve.ts";
+import { MAIN, ROOT } from "../support/launch.ts";
 import { until } from "../support/nodes.ts";
 import { runCommand } from "./terminal.ts";
 
@@ -10,10 +11,10 @@ const log = { silent: true };
 
 test("a line an event; a break is told and bridged, and what cannot be known is a reset", async (t) => {
   const first = await startNode({ port: 0, peers: [], log });
-  const argv = ["--import=tsx", "cmd/main.ts", "watch", "--prefix=k", `--node=http://127.0.0.1:${first.port}`];
-  const child = spawn(process.execPath, argv, { stdio: ["ignore", "pipe", "pipe"] });
+  const argv = [...MAIN, "watch", "--prefix=k", `--node=http://127.0.0.1:${first.port}`];
+  const child = spawn(process.execPath, argv, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
   t.teardown(() => child.kill());
-  const json = spawn(process.execPath, [...argv, "--json"], { stdio: ["ignore", "pipe", "inherit"] });
+  const json = spawn(process.execPath, [...argv, "--json"], { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
   t.teardown(() => json.kill());
   let [text, lines, errors] = ["", "", ""];
   child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString()));

@@ -1,5 +1,5 @@
 /**
- * Runs the simulator of one copy of the sources until a seed fails, and says which: `mutant-child.ts ROOT FROM COUNT FAULT…`. A process of
+ * Runs the simulator of one compiled copy of the sources until a seed fails, and says which: `mutant-child.ts ROOT FROM COUNT FAULT…`. A process of
  * its own for each mutant, because a module is loaded once.
  */
 import { pathToFileURL } from "node:url";
@@ -21,7 +21,7 @@ process.on("unhandledRejection", (error) =>
 );
 
 let current = 1;
-const { runSeeds } = (await import(pathToFileURL(`${root}/lib/sim/campaign.ts`).href)) as { runSeeds: typeof RunSeeds };
+const { runSeeds } = (await import(pathToFileURL(`${root}/lib/sim/campaign.js`).href)) as { runSeeds: typeof RunSeeds };
 try {
   const { seeds, failed } = await runSeeds({ from: Number(from), count: Number(count), limits, onSeed: (done) => (current = done + 1) });
   finish({ seeds, seed: failed?.plan.seed, check: failed?.outcome.failure?.check, detail: failed?.outcome.failure?.detail });

@@ -1,19 +1,28 @@
 /**
  * `npm run sim:mutants`: plants each bug of mutant-table.ts into a copy of the sources and lets the simulator loose on it. A bug that no
  * seed finds means that a check is blind, and fails the command.
+ *
+ * The sources are compiled once, and of a copy only the file with the bug: a process that compiles for itself takes longer to load than to
+ * find most bugs.
  */
 import { spawn } from "node:child_process";
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { dirname, join } from "node:path";
+import ts from "typescript";
+import { ROOT } from "../support/launch.ts";
 import type { MutantResult } from "./mutant-child.ts";
 import { MUTANTS, type Mutant } from "./mutant-table.ts";
 
 const SEEDS_MAX = 2_000;
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const child = fileURLToPath(new URL("./mutant-child.ts", import.meta.url));
+const CHILD = "test/sim/mutant-child.ts";
+const COMPILING: ts.CompilerOptions = {
+  target: ts.ScriptTarget.ES2023,
+  module: ts.ModuleKind.ESNext,
+  verbatimModuleSyntax: true,
+  rewriteRelativeImportExtensions: true,
+};
 
 interface Row {
   readonly mutant: Mutant;
@@ -27,7 +36,12 @@ const chosen = MUTANTS.filter(({ name }) => name.includes(only));
 const startedMs = performance.now();
 const rows: Row[] = [];
 const waiting = [...chosen];
-await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, lane));
+const compiled = await compileAll();
+try {
+  await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, lane));
+} finally {
+  await rm(compiled, { recursive: true, force: true });
+}
 const survivors = rows.filter(({ result, problem }) => problem !== undefined || result?.check === undefined);
 const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
 console.log(
@@ -59,19 +73,39 @@ async function runMutant(mutant: Mutant): Promise<Row> {
   }
 }
 
-/** Copies the sources and plants the bug; returns what is wrong with the mutant itself. */
+/** Returns the folder with what a process needs to play the simulator. */
+async function compileAll(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "concord-mutants-"));
+  await cp(join(ROOT, "package.json"), join(folder, "package.json"));
+  await symlink(join(ROOT, "node_modules"), join(folder, "node_modules"));
+  const files = (await readdir(join(ROOT, "lib"), { recursive: true })).filter((file) => file.endsWith(".ts"));
+  for (const file of [...files.map((name) => join("lib", name)), CHILD])
+    await compile(file, await readFile(join(ROOT, file), "utf8"), folder);
+  return folder;
+}
+
+/** Without a look at the types: some of the bugs are of the kind that a compiler would complain about. */
+async function compile(file: string, text: string, folder: string): Promise<void> {
+  const { outputText } = ts.transpileModule(text, { compilerOptions: COMPILING, fileName: file });
+  const path = join(folder, compiledName(file));
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, outputText);
+}
+
+function compiledName(file: string): string {
+  return file.replace(/\.ts$/, ".js");
+}
+
+/** Copies what is compiled and plants the bug; returns what is wrong with the mutant itself. */
 async function plant({ file, find, replace }: Mutant, folder: string): Promise<string | undefined> {
-  await cp(join(root, "lib"), join(folder, "lib"), { recursive: true });
-  await cp(join(root, "package.json"), join(folder, "package.json"));
-  await cp(join(root, "tsconfig.json"), join(folder, "tsconfig.json"));
-  await symlink(join(root, "node_modules"), join(folder, "node_modules"));
-  const path = join(folder, file);
-  const text = await readFile(path, "utf8");
+  const text = await readFile(join(ROOT, file), "utf8");
   const times = text.split(find).length - 1;
   if (times !== 1) return `its text occurs ${times} times in ${file}`;
-  await writeFile(
-    path,
+  await cp(compiled, folder, { recursive: true });
+  await compile(
+    file,
     text.replace(find, () => replace),
+    folder,
   );
   return undefined;
 }
@@ -79,8 +113,8 @@ async function plant({ file, find, replace }: Mutant, folder: string): Promise<s
 /** Returns what is wrong when the copy cannot even be loaded. */
 function hunt(folder: string, faults: readonly string[]): Promise<MutantResult | string> {
   return new Promise((resolve, reject) => {
-    const hunter = spawn(process.execPath, ["--import=tsx", child, folder, "1", String(SEEDS_MAX), ...faults], {
-      cwd: root,
+    const hunter = spawn(process.execPath, [join(folder, compiledName(CHILD)), folder, "1", String(SEEDS_MAX), ...faults], {
+      cwd: ROOT,
       stdio: ["ignore", "pipe", "inherit"],
     });
     let output = "";

@@ -10,9 +10,10 @@ import type { ExecutionContext } from "ava";
 import { open } from "lmdb";
 import type { ErrorCode } from "../../lib/core/errors.ts";
 import type { FullDiskReport } from "../contract/full-disk.ts";
+import { LOADER } from "../support/launch.ts";
 import type { ChildLine } from "./child.ts";
 
-const CHILD = [process.execPath, "--import=tsx", fileURLToPath(new URL("./child.ts", import.meta.url))];
+const CHILD = [process.execPath, LOADER, fileURLToPath(new URL("./child.ts", import.meta.url))];
 /** Room for some 200 of `fill`'s batches. */
 const SMALL_DISK_BYTES = 4 * 1024 * 1024;
 

@@ -1,6 +1,7 @@
 /** A helper process that answers each line with a line of JSON, and is made anew when it has been killed. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
+import { LOADER } from "../support/launch.ts";
 
 export class LineChild<Task, Report> {
   readonly #file: string;
@@ -29,7 +30,7 @@ export class LineChild<Task, Report> {
   }
 
   #start(): void {
-    const child = spawn(process.execPath, ["--import=tsx", this.#file], { stdio: ["pipe", "pipe", this.#complaints] });
+    const child = spawn(process.execPath, [LOADER, this.#file], { stdio: ["pipe", "pipe", this.#complaints] });
     child.stdin.on("error", () => undefined);
     this.#process = child;
     this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
