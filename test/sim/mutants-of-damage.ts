@@ -48,5 +48,6 @@ export const DAMAGE_MUTANTS: readonly Mutant[] = [
       for (const`,
     replace: `      const outputs: Output[] = [];
       for (const`,
+    from: 600,
   },
 ];

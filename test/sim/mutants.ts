@@ -64,7 +64,7 @@ async function runMutant(mutant: Mutant): Promise<Row> {
   const folder = await mkdtemp(join(tmpdir(), "concord-mutant-"));
   try {
     const problem = await plant(mutant, folder);
-    const outcome = problem === undefined ? await hunt(folder, mutant.faults ?? []) : problem;
+    const outcome = problem === undefined ? await hunt(folder, mutant) : problem;
     const secondsTaken = (performance.now() - beganMs) / 1000;
     if (typeof outcome === "string") return { mutant, result: undefined, problem: outcome, seconds: secondsTaken };
     return { mutant, result: outcome, problem: undefined, seconds: secondsTaken };
@@ -111,9 +111,9 @@ async function plant({ file, find, replace }: Mutant, folder: string): Promise<s
 }
 
 /** Returns what is wrong when the copy cannot even be loaded. */
-function hunt(folder: string, faults: readonly string[]): Promise<MutantResult | string> {
+function hunt(folder: string, { from = 1, faults = [] }: Mutant): Promise<MutantResult | string> {
   return new Promise((resolve, reject) => {
-    const hunter = spawn(process.execPath, [join(folder, compiledName(CHILD)), folder, "1", String(SEEDS_MAX), ...faults], {
+    const hunter = spawn(process.execPath, [join(folder, compiledName(CHILD)), folder, String(from), String(SEEDS_MAX), ...faults], {
       cwd: ROOT,
       stdio: ["ignore", "pipe", "inherit"],
     });
