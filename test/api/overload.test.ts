@@ -175,3 +175,18 @@ test("slices: all are handled, in order, a few in a round that brought a connect
   );
   t.true(rounds >= 5, `${rounds} rounds`);
 });
+
+test("slices: a connection that comes before the requests of its round hurries them as well, and those of the next round no more", async (t) => {
+  const handled: number[] = [];
+  const slices = createSlices<number>((item) => void handled.push(item));
+  const round = () => new Promise<void>((resolve) => setImmediate(resolve));
+  slices.hurry();
+  for (let i = 0; i < 3; i++) slices.take(i);
+  t.deepEqual(handled, []);
+  await round();
+  t.deepEqual(handled, [0]);
+  await round();
+  t.deepEqual(handled, [0, 1, 2]);
+  slices.take(3);
+  t.deepEqual(handled, [0, 1, 2, 3]);
+});
