@@ -30,7 +30,7 @@ export const RETRY = { "retry-after": "1" } as const;
 const JSON_HEADERS = { "content-type": "application/json" };
 
 /** A value of this many bytes or more is put into its answer without becoming a string on the way. */
-const TEXT_MAX = 16 * 1024;
+export const TEXT_MAX = 16 * 1024;
 
 const VALUE_BEGIN = Buffer.from('{"value":');
 const VALUE_END = Buffer.from("}");

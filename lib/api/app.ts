@@ -4,17 +4,19 @@
  * Each route has one handler and there is no middleware but that which asks who it is (access.ts), where a node has one: Hono answers
  * such a route without its chain of promises. Paths are matched as they stood on the wire.
  */
+import type { IncomingMessage } from "node:http";
 import { Hono } from "hono";
 import type { Kv } from "../core/kv.ts";
 import type { Log } from "../core/ports.ts";
 import type { Access } from "./access.ts";
 import { json, refusal, refusalOf, Unread } from "./answer.ts";
+import { createExpress, type Express } from "./express.ts";
 import { createHealthRoutes, type Health } from "./health.ts";
 import { createKeyRoutes } from "./key.ts";
-import type { Meter } from "./meter.ts";
+import type { Meter, RouteMeter } from "./meter.ts";
 import { createPeerRoutes, type PeerInbox, type TakePairs } from "./peer.ts";
 import { createRepairRoute } from "./repair.ts";
-import { createBodies, pathOf, withoutQuery, type Env, type Handler } from "./request.ts";
+import { createBodies, NO_QUERY, pathOf, withoutQuery, type Env, type Handler } from "./request.ts";
 import { createStoreRoutes } from "./store.ts";
 import { parseTarget } from "./url.ts";
 import { createModern } from "./v1/dispatch.ts";
@@ -43,29 +45,35 @@ export interface Gate {
   readonly opened: Promise<void>;
 }
 
-export type App = Hono<Env>;
+/** What answers requests. */
+export interface App {
+  readonly fetch: (request: Request, env: Env["Bindings"]) => Response | Promise<Response>;
+  /** Comes first where there is one. */
+  readonly express?: Express | undefined;
+}
 
 type Method = "GET" | "POST" | "DELETE";
 
 export function createApp(deps: AppDeps): App {
   const { kv, inbox, takePairs, log, gate, access, about, stopping, meter, health, valueBytesMax } = deps;
-  const app: App = new Hono<Env>({ getPath: (_request, options) => pathOf((options as { env: Env["Bindings"] }).env.incoming) });
+  const app = new Hono<Env>({ getPath: (_request, options) => pathOf((options as { env: Env["Bindings"] }).env.incoming) });
   if (access !== undefined) app.use(access);
   const methods = new Map<string, Method[]>();
 
-  const open = (method: Method, path: string, handler: Handler): void => {
+  const open = (method: Method, path: string, handler: Handler): RouteMeter => {
     const route = meter.route(method, path);
     app.on(method, path, (call) => {
       call.env.outgoing.route = route;
       return handler(call);
     });
     methods.set(path, [...(methods.get(path) ?? []), method]);
+    return route;
   };
   const waiting =
     (handler: Handler): Handler =>
     (call) =>
       gate.isOpen ? handler(call) : gate.opened.then(() => handler(call));
-  const gated = (method: Method, path: string, handler: Handler): void => open(method, path, waiting(handler));
+  const gated = (method: Method, path: string, handler: Handler): RouteMeter => open(method, path, waiting(handler));
 
   const every = (path: string, handler: Handler): void => {
     const routes = new Map(["GET", "HEAD", "PUT", "POST", "DELETE"].map((method) => [method, meter.route(method, path)]));
@@ -96,8 +104,8 @@ export function createApp(deps: AppDeps): App {
   for (const [path, handler] of Object.entries(createHealthRoutes(health))) open("GET", path, withoutQuery(handler));
   open("POST", "/repair", createRepairRoute(kv));
   gated("GET", "/store", withoutQuery(store.readAll));
-  gated("POST", "/store", store.write);
-  gated("GET", "/store/key", store.readKey);
+  const writes = gated("POST", "/store", store.write);
+  const reads = gated("GET", "/store/key", store.readKey);
   gated("DELETE", "/store/key", store.removeKey);
 
   const key = createKeyRoutes(kv, bodies, unread);
@@ -120,11 +128,14 @@ export function createApp(deps: AppDeps): App {
     const allow = allowed.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])).join(", ");
     return refusal(405, `${incoming.method} is not a method of ${path}; it takes ${allow}`, { allow });
   });
-  app.onError((error) => {
+  const refuse = (error: unknown): Response => {
     const known = refusalOf(error);
     if (known !== undefined) return known;
-    log.write("error", `a request failed in a way that it should not: ${error.stack ?? error.message}`);
+    log.write("error", `a request failed in a way that it should not: ${error instanceof Error ? error.stack : String(error)}`);
     return refusal(500, "an internal error; the node's log says more");
-  });
-  return app;
+  };
+  app.onError(refuse);
+  const write = (incoming: IncomingMessage): Promise<string> => store.writeBody(incoming, NO_QUERY);
+  const express = access === undefined ? createExpress({ kv, gate, reads, writes, write, refuse }) : undefined;
+  return { fetch: (request, env) => app.fetch(request, env), express };
 }

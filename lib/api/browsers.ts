@@ -17,7 +17,7 @@ import { isIP } from "node:net";
 import { isLoopback } from "../auth/loopback.ts";
 import type { App } from "./app.ts";
 import { CLOSE } from "./answer.ts";
-import { pathOf, type Bindings } from "./request.ts";
+import { pathOf } from "./request.ts";
 import { refusalAt } from "./v1/problem.ts";
 
 export interface BrowsersOptions {
@@ -29,9 +29,6 @@ export interface BrowsersOptions {
   readonly address: string;
 }
 
-/** What answers requests. */
-export type Answering = Pick<App, "fetch">;
-
 const PREFLIGHT = {
   "access-control-allow-methods": "GET, HEAD, PUT, POST, DELETE",
   "access-control-allow-headers": "authorization, content-type, concord-token, if-match, if-none-match, last-event-id",
@@ -41,25 +38,33 @@ const PREFLIGHT = {
 
 const READABLE = "etag, retry-after, concord-token, concord-siblings, concord-expires-in";
 
-export function guardBrowsers(app: Answering, options: BrowsersOptions): Answering {
+export function guardBrowsers(app: App, options: BrowsersOptions): App {
   const allowed = new Set(options.allowed);
   const known = new Set(["localhost", new URL(options.address).hostname]);
   /** Nearly all requests of a node come by one name, which is looked at once. */
   let lastGood: string | undefined;
 
-  const fetch = (request: Request, env: Bindings): Response | Promise<Response> => {
+  const fetch: App["fetch"] = (request, env) => {
     const { incoming } = env;
     const { host, origin } = sentBy(incoming);
-    if (options.trustsOwnMachine && host !== undefined && host !== lastGood) {
+    if (host !== undefined && host !== lastGood) {
       if (leadsHere(host, known)) lastGood = host;
-      else if (isOnThisMachine(incoming)) return refuse(incoming, strangeName(host));
+      else if (options.trustsOwnMachine && isOnThisMachine(incoming)) return refuse(incoming, strangeName(host));
     }
     if (origin === undefined || isOwn(origin, host)) return app.fetch(request, env);
     if (!allowed.has(origin)) return refuse(incoming, strangePage(origin));
     const answer = isPreflight(incoming) ? new Response(null, { status: 204, headers: PREFLIGHT }) : app.fetch(request, env);
     return answer instanceof Promise ? answer.then((given) => openTo(origin, given)) : openTo(origin, answer);
   };
-  return { fetch: fetch as Answering["fetch"] };
+  const { express } = app;
+  if (express === undefined) return { fetch, express };
+  return {
+    fetch,
+    express(incoming, outgoing, answerWith) {
+      const { host, origin } = sentBy(incoming);
+      return origin === undefined && host !== undefined && host === lastGood && express(incoming, outgoing, answerWith);
+    },
+  };
 }
 
 /** Looked for in the raw list: the parsed headers are not made for requests of which nobody asks them. */
@@ -81,7 +86,7 @@ function isOwn(origin: string, host: string | undefined): boolean {
 
 function leadsHere(host: string, known: ReadonlySet<string>): boolean {
   const name = host.replace(/:\d*$/, "").toLowerCase();
-  return known.has(name) || name.endsWith(".localhost") || isIP(name.replace(/^\[(.*)\]$/, "$1")) !== 0;
+  return known.has(name) || /^[\w.-]+\.localhost$/.test(name) || isIP(name.replace(/^\[(.*)\]$/, "$1")) !== 0;
 }
 
 /** Those elsewhere are not trusted for where they are. */

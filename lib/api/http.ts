@@ -19,12 +19,14 @@ import { getRequestListener } from "@hono/node-server";
 import { TLS_VERSION_MIN, type TlsTexts } from "../auth/tls-files.ts";
 import { assert, ConcordError } from "../core/errors.ts";
 import { refusal, RETRY } from "./answer.ts";
+import type { App } from "./app.ts";
 import { answerBroken, HEADERS_BYTES_MAX } from "./broken.ts";
-import type { Answering } from "./browsers.ts";
 import { createCrowd } from "./crowd.ts";
 import { createDeadlines } from "./deadlines.ts";
 import { answerEarly } from "./health.ts";
+import type { AnswerWith } from "./express.ts";
 import { Meter, MeteredResponse } from "./meter.ts";
+import type { Bindings } from "./request.ts";
 import { createSlices } from "./slices.ts";
 
 export interface HttpServerOptions {
@@ -46,7 +48,7 @@ export interface HttpServer {
   /** The base URL at which this machine reaches it. */
   readonly url: string;
   /** Answers from now on; called once. */
-  serve(app: Answering): void;
+  serve(app: App): void;
   /** For connections from now on. */
   renew(tls: TlsTexts): void;
   /** Takes no new connections, lets requests finish, and cuts what has not after the deadline. */
@@ -143,7 +145,10 @@ export async function listenHttp(options: HttpServerOptions): Promise<HttpServer
     port: taken,
     url: `${tls === undefined ? "http" : "https"}://${reachable(hostname)}:${taken}`,
     serve(app) {
-      listener = getRequestListener(app.fetch, { errorHandler: () => refusal(400, "the request's line or its Host header is not valid") });
+      const { fetch, express } = app;
+      const answer = adapted(fetch);
+      const answerWith: AnswerWith = (incoming, outgoing, response) => void adapted(() => response)(incoming, outgoing);
+      listener = (incoming, outgoing) => express?.(incoming, outgoing, answerWith) === true || answer(incoming, outgoing);
       for (const [incoming, outgoing] of early.splice(0)) void listener(incoming, outgoing);
     },
     renew(renewed) {
@@ -161,6 +166,12 @@ export async function listenHttp(options: HttpServerOptions): Promise<HttpServer
       deadlines.stop();
     },
   };
+}
+
+/** The library's way from Node's request to the app's answer, and back. */
+function adapted(fetch: App["fetch"]): Listener {
+  const errorHandler = () => refusal(400, "the request's line or its Host header is not valid");
+  return getRequestListener((request, env) => fetch(request, env as unknown as Bindings), { errorHandler });
 }
 
 /** An interface as a URL names it; all interfaces are reached at the machine itself. */

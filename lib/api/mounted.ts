@@ -10,7 +10,7 @@ import { Socket } from "node:net";
 import { Hono } from "hono";
 import { isLoopback } from "../auth/loopback.ts";
 import { refusal, RETRY } from "./answer.ts";
-import type { Answering } from "./browsers.ts";
+import type { App } from "./app.ts";
 import { Meter } from "./meter.ts";
 import type { Bindings } from "./request.ts";
 
@@ -23,7 +23,7 @@ export interface Mounted {
   /** For the program itself: nobody asks where the request came from. Whoever passes on requests of others answers for them. */
   fetch(request: Request): Promise<Response>;
   /** Answers from now on; called once. */
-  serve(app: Answering): void;
+  serve(app: App): void;
   /** Takes no more requests, and resolves when those under way are answered, or after the deadline. */
   close(deadlineMs: number): Promise<void>;
 }
@@ -36,7 +36,7 @@ export interface MountedOptions {
 }
 
 export function createMounted({ path, ownMachineOnly }: MountedOptions): Mounted {
-  let inner: Answering | undefined;
+  let inner: App | undefined;
   let isClosed = false;
   let underWay = 0;
   let onIdle: () => void = () => undefined;

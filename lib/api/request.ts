@@ -117,7 +117,7 @@ export function withoutQuery(handler: Handler): Handler {
   };
 }
 
-const NO_QUERY: ReadonlyMap<string, string> = new Map();
+export const NO_QUERY: ReadonlyMap<string, string> = new Map();
 
 /** Throws Refusal. */
 export function queryOf({ url = "/" }: IncomingMessage): ReadonlyMap<string, string> {

@@ -14,6 +14,8 @@ import { checkKey, checkValue, queryOf, type Bodies, type Handler } from "./requ
 export interface StoreRoutes {
   readonly readKey: Handler;
   readonly write: Handler;
+  /** Carries out POST /store, and resolves with what is answered. */
+  readonly writeBody: (incoming: IncomingMessage, query: ReadonlyMap<string, string>) => Promise<string>;
   readonly removeKey: Handler;
   readonly readAll: Handler;
   readonly hash: Handler;
@@ -28,9 +30,6 @@ const PAGE_ROWS = 100;
 /** Text that is made before the socket is given some. */
 const CHUNK_CHARS = 64 * 1024;
 
-/** The query of most reads, told without the parser: one parameter, and nothing in it to decode. */
-const PLAIN_KEY = /^\/store\/key\?key=([\w.~-]{1,4096})$/;
-
 const NOT_FOUND = '{"error":"Key not found"}';
 
 export function createStoreRoutes(kv: Kv, bodies: Bodies, unread: Unread): StoreRoutes {
@@ -39,6 +38,15 @@ export function createStoreRoutes(kv: Kv, bodies: Bodies, unread: Unread): Store
     if (value === undefined) return json(NOT_FOUND, 404);
     unread.add(value.value.length, outgoing);
     return valueAnswer(value);
+  };
+
+  const writeBody: StoreRoutes["writeBody"] = async (incoming, query) => {
+    const options = writeOptions(query);
+    const { pairs, isArray } = await readPairs(bodies, incoming);
+    if (isArray) return `{"stored":${pairs.length},"copies":${await writePairs(kv, pairs, options)}}`;
+    const [pair] = pairs as [Pair];
+    const { copies, tokens } = await kv.write([operationOf(pair, query.get("token"))], options);
+    return `{"key":${JSON.stringify(pair.key)},"stored":true,"copies":${copies},"token":"${tokens[0]}"}`;
   };
 
   const remove = async (key: string, query: ReadonlyMap<string, string>): Promise<Response> => {
@@ -50,21 +58,14 @@ export function createStoreRoutes(kv: Kv, bodies: Bodies, unread: Unread): Store
 
   return {
     readKey({ env: { incoming, outgoing } }) {
-      const inQuery = PLAIN_KEY.exec(incoming.url ?? "")?.[1] ?? queryOf(incoming).get("key");
+      const inQuery = queryOf(incoming).get("key");
       if (inQuery === undefined) return keyInBody(bodies, incoming).then((key) => answerKey(key, outgoing));
       checkKey(inQuery, 414);
       return answerKey(inQuery, outgoing);
     },
 
-    async write({ env: { incoming } }) {
-      const query = queryOf(incoming);
-      const options = writeOptions(query);
-      const { pairs, isArray } = await readPairs(bodies, incoming);
-      if (isArray) return json(`{"stored":${pairs.length},"copies":${await writePairs(kv, pairs, options)}}`);
-      const [pair] = pairs as [Pair];
-      const { copies, tokens } = await kv.write([operationOf(pair, query.get("token"))], options);
-      return json(`{"key":${JSON.stringify(pair.key)},"stored":true,"copies":${copies},"token":"${tokens[0]}"}`);
-    },
+    write: async ({ env: { incoming } }) => json(await writeBody(incoming, queryOf(incoming))),
+    writeBody,
 
     async removeKey({ env: { incoming } }) {
       const query = queryOf(incoming);

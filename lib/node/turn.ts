@@ -3,9 +3,12 @@
  *
  * A node that lets all inputs of one look at the sockets gather has one batch of everybody: fifty clients are read, then all wait for the
  * disk while the processor has nothing to do, then all are answered while the disk has nothing to do. So a turn is ripe as soon as
- * gathering has taken as long as the last batch took to become durable: then the disk writes some of the clients while the processor
+ * gathering has taken half as long as the last batch took to become durable: then the disk writes some of the clients while the processor
  * reads the others. Where gathering is quicker than that (few clients, or a slow disk) nothing is split, because every batch has its
  * price whatever it holds.
+ *
+ * Half, because those who wait for a batch are told of the one before when it is handed over: they come back only after that, so that
+ * in this very rhythm gathering is always shorter than the batch. With the whole of it the disk did nothing for a quarter of the time.
  */
 import type { Output } from "../core/output.ts";
 import type { Clock } from "../core/ports.ts";
@@ -53,6 +56,9 @@ export function isLong(input: Input): boolean {
   return input.type === "message" && (input.message.kind === "repair-request" || input.message.kind === "repair-answer");
 }
 
+/** Of the time that the last batch took. */
+const GATHER_SHARE = 0.5;
+
 /** Inputs gather at least this long before they become a batch out of turn: in memory a batch takes no time, and has a price all the same. */
 const GATHER_MS_MIN = 0.5;
 
@@ -81,6 +87,6 @@ export class Pace {
 
   /** Gathering has taken its share of the time. */
   get isRipe(): boolean {
-    return this.#clock.now().monotonicMs - this.#gatheringMs >= Math.max(this.#tookMs, GATHER_MS_MIN);
+    return this.#clock.now().monotonicMs - this.#gatheringMs >= Math.max(this.#tookMs * GATHER_SHARE, GATHER_MS_MIN);
   }
 }
