@@ -25,9 +25,9 @@ export interface ExpressDeps {
   readonly reads: RouteMeter;
   readonly writes: RouteMeter;
   /** Carries out POST /store without a query, and resolves with what is answered. */
-  write(incoming: IncomingMessage): Promise<string>;
+  readonly write: (incoming: IncomingMessage) => Promise<string>;
   /** What is said of an error. */
-  refuse(error: unknown): Response;
+  readonly refuse: (error: unknown) => Response;
 }
 
 /** Nothing in it has to be decoded, and each letter takes one byte. */
