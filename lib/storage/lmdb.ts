@@ -21,6 +21,7 @@ import { lockedFolder, storageError } from "./failure.ts";
 import { openFolder, type Folder } from "./folder.ts";
 import { checkFreeSpace } from "./free-space.ts";
 import { DATA_FILE, forgetStarts, MAP_BYTES } from "./probe.ts";
+import { openRoomAhead } from "./room-ahead.ts";
 import { checkKey, checkLimit, recordBytes, sealInto, unsealCopy } from "./record.ts";
 import { probeOrRemake } from "./unfinished.ts";
 
@@ -31,6 +32,9 @@ export interface LmdbStorageOptions {
 
 /** The data belongs to the user that runs the node. */
 const FILE_MODE = 0o600;
+
+/** A batch of so many changes takes so long that it does not matter how the file grows. */
+const MANY_CHANGES = 1_000;
 
 /** Keys go straight into lmdb's memory, without a Buffer each: several come with every write. */
 const KEY_ENCODER = {
@@ -142,6 +146,8 @@ function readersOf(database: FastDatabase): string[] {
 }
 
 function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home: Folder): Storage {
+  const file = join(home.path, DATA_FILE);
+  const ahead = openRoomAhead(file);
   /** What reads are given. */
   let current: Reading = { transaction: firstSnapshot };
   let waiting: Waiting[] = [];
@@ -156,11 +162,10 @@ function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home
       waiting = [];
       try {
         if (refusal === undefined) {
-          checkFreeSpace(
-            join(home.path, DATA_FILE),
-            sum(group, ({ batch }) => batch.length),
-            sum(group, ({ records }) => records.length),
-          );
+          const changes = sum(group, ({ batch }) => batch.length);
+          const valueBytes = sum(group, ({ records }) => records.length);
+          const spareBytes = checkFreeSpace(file, changes, valueBytes);
+          if (changes < MANY_CHANGES) ahead.keep(spareBytes);
           await commit(database, group);
           const last = current.transaction;
           current = { transaction: database.useReadTransaction() };
@@ -194,6 +199,7 @@ function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home
     await draining;
     current.transaction.done();
     await database.close();
+    ahead.close();
     if (refusal?.code !== "damaged") await forgetStarts(home.path);
     home.release();
   };
