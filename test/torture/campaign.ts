@@ -6,6 +6,7 @@ import { agreedContents, contentsAt, startTortureCluster, withTeardown, type Tor
 import { startClients, type ClientsOptions } from "./clients.ts";
 import { faultOf, type FaultKind } from "./faults.ts";
 import { Ledger } from "./ledger.ts";
+import { progressOf } from "./progress.ts";
 
 export interface CampaignOptions {
   /** Names the streams of chance, with the seed. */
@@ -35,9 +36,11 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignFig
   const figures: CampaignFigures = { kept: true, faults: 0, writes: 0, acknowledged: 0, unknown: 0, reads: 0, broken: [] };
   await withTeardown(async (t) => {
     const cluster = await startTortureCluster(t);
+    const progress = progressOf(count, say);
     for (let first = from; first < from + count && figures.kept; first += FAULTS_OF_ROUND) {
       const end = Math.min(first + FAULTS_OF_ROUND, from + count);
       await playRound(cluster, options, figures, { first, end });
+      progress(figures.faults);
     }
   });
   const { faults, writes, acknowledged, unknown, reads, broken } = figures;

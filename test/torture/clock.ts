@@ -9,6 +9,7 @@ import { startClients } from "./clients.ts";
 import { createSetClock, type SetClock } from "./clock-wrap.ts";
 import { agreedContents, startTortureCluster, withTeardown, type TortureCluster } from "./cluster.ts";
 import { Ledger } from "./ledger.ts";
+import { progressOf } from "./progress.ts";
 
 export interface ClockFigures {
   kept: boolean;
@@ -41,9 +42,11 @@ export async function run(from: number, count: number, say: (line: string) => vo
     const home = await temporaryFolder(t);
     const clocks = await Promise.all(ZONES.map((zone, i) => createSetClock(join(home, `clock${i}`), zone)));
     const cluster = await startTortureCluster(t, (node) => clocks[node]!.wrap);
+    const progress = progressOf(count, say);
     for (let seed = from; seed < from + count && figures.broken.length === 0; seed++) {
       const scenario = scenarioOf(seed);
       const problems = await play(cluster, clocks, scenario, { seed, figures });
+      progress(figures.cases);
       for (const problem of problems) {
         figures.broken.push(`seed ${seed}, ${scenario.what}: ${problem}`);
         say(figures.broken.at(-1)!);

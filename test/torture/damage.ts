@@ -13,6 +13,7 @@ import { LineChild } from "./child.ts";
 import type { DamageReport, DamageTask } from "./damage-child.ts";
 import { contentsOf, fill } from "./damage-data.ts";
 import { damageFile } from "./damage-plan.ts";
+import { progressOf } from "./progress.ts";
 
 type DamageChild = LineChild<DamageTask, DamageReport>;
 
@@ -44,6 +45,7 @@ export async function run(from: number, count: number, say: (line: string) => vo
     const expected = [...contentsOf(peer.kv)];
     const hash = peer.kv.hash();
     const original = await readFile(join(home, "original", "data.mdb"));
+    const progress = progressOf(count, say);
     for (let seed = from; seed < from + count; seed++) {
       const folder = join(home, `seed-${seed}`);
       const { kind, file } = damageFile(seed, original);
@@ -54,6 +56,7 @@ export async function run(from: number, count: number, say: (line: string) => vo
       if ((problem ?? changed) !== undefined) figures.broken.push(`seed ${seed}, ${kind}: ${problem ?? changed}`);
       if ((problem ?? changed) !== undefined) say(figures.broken.at(-1)!);
       await rm(folder, { recursive: true, force: true });
+      progress(seed - from + 1);
       if (changed !== undefined) break;
     }
   } finally {

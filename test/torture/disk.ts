@@ -14,6 +14,7 @@ import { LineChild } from "./child.ts";
 import { withTeardown } from "./cluster.ts";
 import { diskFault, type DiskFault } from "./disk-faults.ts";
 import type { ImageReport, ImageTask } from "./power-child.ts";
+import { progressOf } from "./progress.ts";
 import { needTool } from "./tools.ts";
 
 export interface DiskFigures {
@@ -48,10 +49,12 @@ export async function run(from: number, count: number, say: (line: string) => vo
   };
   await withTeardown(async (t) => {
     t.teardown(() => checker.end());
+    const progress = progressOf(count, say);
     const desk: Desk = { figures, checker, filled: await fillFolder(t) };
     for (let seed = from; seed < from + count; seed++) {
       const fault = diskFault(seed);
       await judge(`seed ${seed}, ${fault.what}`, (each) => (fault.isSlow ? playSlow(each, fault, desk) : playFailing(each, fault, desk)));
+      progress(seed - from + 1);
     }
     await judge("a disk that is really full", (each) => playFull(each, desk, say));
   });

@@ -7,6 +7,7 @@ import { freePorts, sleep, TestNode } from "../cluster/support.ts";
 import { ask } from "./clients.ts";
 import { withTeardown } from "./cluster.ts";
 import { fuzzInput } from "./fuzz-inputs.ts";
+import { progressOf } from "./progress.ts";
 
 export interface FuzzFigures {
   kept: boolean;
@@ -32,7 +33,11 @@ const LATER = "503";
 export async function run(from: number, count: number, say: (line: string) => void): Promise<FuzzFigures> {
   const figures: FuzzFigures = { kept: true, inputs: 0, unchanged: 0, answers: {}, silent: 0, broken: [] };
   let next = from;
-  const nextSeed = (): number | undefined => (next < from + count && figures.broken.length === 0 ? next++ : undefined);
+  const progress = progressOf(count, say);
+  const nextSeed = (): number | undefined => {
+    progress(figures.inputs);
+    return next < from + count && figures.broken.length === 0 ? next++ : undefined;
+  };
   await withTeardown(async (t) => {
     const ports = await freePorts(LANES);
     await Promise.all(ports.map(async (port) => playLane(await new TestNode(t, port, { name: "node" }).start(), nextSeed, figures)));

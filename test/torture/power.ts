@@ -14,6 +14,7 @@ import type { ImageReport, ImageTask } from "./power-child.ts";
 import { imageAt, type Image } from "./power-image.ts";
 import { writeLoad, type Load } from "./power-load.ts";
 import { readTrace, TRACED, type DiskEvent } from "./power-trace.ts";
+import { progressOf } from "./progress.ts";
 import { needTool } from "./tools.ts";
 
 const CHILD = fileURLToPath(new URL("./power-child.ts", import.meta.url));
@@ -45,12 +46,14 @@ export async function run(from: number, count: number, say: (line: string) => vo
     const home = await temporaryFolder(t);
     let recording: Recording | undefined;
     let recorded = -1;
+    const progress = progressOf(count, say);
     for (let seed = from; seed < from + count; seed++) {
       // By the seed alone, so that an image can be made again.
       const record = Math.floor(seed / IMAGES_OF_RECORD);
       if (record !== recorded || recording === undefined) recording = await recordNode(t, record);
       recorded = record;
       const problem = await judge(child, join(home, "image"), recording, seed, figures);
+      progress(seed - from + 1);
       if (problem === undefined) continue;
       figures.broken.push(`seed ${seed}: ${problem}`);
       say(`seed ${seed}: ${problem}`);
