@@ -15,8 +15,10 @@ export const REPLICA_DEFAULTS: ReplicaDefaults = {
   answerTimeoutMs: 5_000,
   /** Less than a ping, enough to spread the starts of a handful of nodes. */
   jitterMs: 1_000,
-  /** A few milliseconds of work on either side, and little lost when an answer is. */
-  answerBytesMax: 256 * 1024,
+  /** As much as anybody sends at once (repair/answer.ts): a store of a gigabyte in a thousand requests. */
+  answerBytesMax: 1024 * 1024,
+  /** Some seven milliseconds, after which clients are served before the rest of the page is made. */
+  answerStepMax: 2_048,
   /** Two milliseconds or three, after which clients are answered before the rest of the page is merged. */
   stepEntriesMax: 256,
   /** A second or two of writes at full speed. */

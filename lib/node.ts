@@ -173,7 +173,7 @@ export class Node {
     const now = this.#deps.clock.now();
     const turn = this.#open;
     let taken = 0;
-    let continues = false;
+    const later: Queued[] = [];
     try {
       while (!this.#yields && taken < this.#inbox.length && hasRoom(turn, this.replica.store.pendingRows)) {
         const queued = this.#inbox[taken++]!;
@@ -181,25 +181,25 @@ export class Node {
         if (queued.input.type === "write") turn.operations += queued.input.operations.length;
         const decided = this.replica.step(queued.input, now);
         for (const output of decided) {
-          if (output.type === "continue") continues = true;
+          if (output.type === "continue") later.push({ input: { type: "continue" }, reply: undefined });
+          else if (output.type === "again") later.push(queued);
           else turn.outputs.push([output, queued.reply]);
         }
-        if (queued.reply !== undefined && !decided.some((output) => output.type === "reply")) queued.reply(undefined);
+        if (!decided.some(({ type }) => type === "reply" || type === "again")) queued.reply?.(undefined);
         this.#yields = this.#deps.defer !== undefined && isLong(queued.input);
       }
     } catch (error) {
       this.#fail(error);
     }
     this.#inbox = taken === this.#inbox.length ? [] : this.#inbox.slice(taken);
-    if (continues) this.#continue();
+    for (const queued of later) this.#goOn(queued);
   }
 
   /** The next slice of a long work: no effect that has to wait for the batch, and behind whatever the sockets have brought meanwhile. */
-  #continue(): void {
+  #goOn(queued: Queued): void {
     const { defer } = this.#deps;
-    const queued: Queued = { input: { type: "continue" }, reply: undefined };
-    if (defer === undefined) this.#inbox.push(queued);
-    else defer(() => void (this.#stopped === undefined && this.#post(queued)));
+    if (defer === undefined) return void this.#inbox.push(queued);
+    defer(() => (this.#stopped === undefined ? this.#post(queued) : queued.reply?.(undefined)));
   }
 
   /** Ends the turn: its changes become a batch, and what it decided is carried out when the batch is durable. */
@@ -210,7 +210,7 @@ export class Node {
     let batch: readonly StorageChange[];
     try {
       for (const output of this.replica.endTurn(this.#deps.clock.now()))
-        if (output.type !== "continue") turn.outputs.push([output, undefined]);
+        if (output.type !== "continue" && output.type !== "again") turn.outputs.push([output, undefined]);
       batch = this.replica.store.takeChanges();
     } catch (error) {
       return this.#fail(error);

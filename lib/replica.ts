@@ -26,11 +26,11 @@ import { MergeReports } from "./replica/merge-reports.ts";
 import { Objections } from "./replica/objections.ts";
 import { apply, refusalOf, type Applied } from "./replica/operations.ts";
 import { Reads } from "./replica/reads.ts";
-import { RepairTalk } from "./replica/repair-talk.ts";
+import { RepairTalk, type AnswerOptions } from "./replica/repair-talk.ts";
 import { Scrubber } from "./replica/scrubber.ts";
 import { takePush } from "./replica/take-push.ts";
 
-export interface ReplicaOptions extends Omit<PingerOptions, "instance">, PullerOptions, PusherOptions, RemovalLimits {
+export interface ReplicaOptions extends Omit<PingerOptions, "instance">, PullerOptions, AnswerOptions, PusherOptions, RemovalLimits {
   /** Addresses of the peers; the node's own may be among them. */
   readonly peers: readonly string[];
   /** Silence after a ping that makes a peer dead. */

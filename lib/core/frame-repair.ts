@@ -5,7 +5,7 @@
 import type { ByteReader, ByteWriter } from "./codec.ts";
 import { malformed, readContext, writeContext } from "./codec.ts";
 import { readEntries, readScattered, readSummary, writeEntries, writeScattered, writeSummary } from "./frame-parts.ts";
-import type { RepairAnswer, RepairRequest, SketchFound } from "./message.ts";
+import { summaryOf, type RepairAnswer, type RepairRequest, type SketchFound } from "./message.ts";
 import { Context } from "./context.ts";
 import { RELATIVE_EXCEPTIONS_MAX, type RelativeContext } from "./relative-context.ts";
 
@@ -58,7 +58,7 @@ export function writeRepairAnswer(writer: ByteWriter, answer: RepairAnswer): voi
   let flags = (more ? IS_MORE : 0) | (namesDeletions ? NAMES_DELETIONS : 0) | (context.from === "nothing" ? FROM_NOTHING : 0);
   flags |= (sketch === undefined ? 0 : WITH_SKETCH) | (found === undefined ? 0 : WITH_FOUND);
   writer.uint8(flags);
-  writeSummary(writer, answer.summary);
+  if (!more || found !== undefined) writeSummary(writer, summaryOf(answer));
   writeContext(writer, context.gained);
   if (context.from === "seen") writeContext(writer, context.lacked);
   if (more) writeContext(writer, answer.covered);
@@ -70,13 +70,21 @@ export function writeRepairAnswer(writer: ByteWriter, answer: RepairAnswer): voi
 export function readRepairAnswer(reader: ByteReader, exchange: number): RepairAnswer {
   const flags = readFlags(reader, IS_MORE | NAMES_DELETIONS | FROM_NOTHING | WITH_SKETCH | WITH_FOUND);
   const has = (flag: number): boolean => (flags & flag) !== 0;
-  const summary = readSummary(reader);
+  const summary = has(IS_MORE) && !has(WITH_FOUND) ? undefined : readSummary(reader);
   const context = readRelative(reader, has(FROM_NOTHING));
   const covered = has(IS_MORE) ? readContext(reader, COVERED_EXCEPTIONS_MAX) : new Context();
   const found = has(WITH_FOUND) ? readFound(reader) : undefined;
   const sketch = has(WITH_SKETCH) ? reader.bytes(reader.left) : undefined;
   const said = { kind: "repair-answer" as const, exchange, more: has(IS_MORE), namesDeletions: has(NAMES_DELETIONS) };
-  return { ...said, summary, context, covered, ...(found && { found }), ...(sketch && { sketch }), entries: readEntries(reader) };
+  return {
+    ...said,
+    ...(summary && { summary }),
+    context,
+    covered,
+    ...(found && { found }),
+    ...(sketch && { sketch }),
+    entries: readEntries(reader),
+  };
 }
 
 function readRelative(reader: ByteReader, fromNothing: boolean): RelativeContext {

@@ -11,6 +11,7 @@
 import type { Context } from "./context.ts";
 import type { Hash128 } from "./digest.ts";
 import type { Dot } from "./dot.ts";
+import { assert } from "./errors.ts";
 import type { EntryKey } from "./layout.ts";
 import type { RelativeContext } from "./relative-context.ts";
 
@@ -96,13 +97,14 @@ export interface RepairAnswer {
   readonly entries: readonly WireEntry[];
   /** The dots that this answer dealt with: the asker adds them to `seen` of its next request. */
   readonly covered: Context;
-  /** True when there is more to ask for. When false, this answer, `context`, `summary` and `sketch` are of one instant. */
+  /** True when there is more to ask for. When false, `context`, `summary` and `sketch` are of one instant. */
   readonly more: boolean;
   /** The answerer can name every deletion among what the asker has not seen. */
   readonly namesDeletions: boolean;
   /** All that the answerer has seen; a lower bound while `more`. Joined only after the last answer, and verified. */
   readonly context: RelativeContext;
-  readonly summary: Summary;
+  /** With the last page and with `found`: the others can be compared with nothing. */
+  readonly summary?: Summary | undefined;
   /** With the last page: cells of a sketch of what the answerer holds. */
   readonly sketch?: Uint8Array | undefined;
   /** The answer to the asker's sketch. */
@@ -126,6 +128,12 @@ export interface ReadAnswer {
 }
 
 export type Message = Ping | Push | PushAck | RepairRequest | RepairAnswer | ReadRequest | ReadAnswer;
+
+/** That of a last page, or of one with `found`. */
+export function summaryOf({ summary }: RepairAnswer): Summary {
+  assert(summary !== undefined, "a page that tells what the peer holds has a summary");
+  return summary;
+}
 
 export function sameSummary(a: Summary, b: Summary): boolean {
   return sameEntries(a, b) && a.context === b.context;

@@ -22,6 +22,8 @@ export type Output =
   | { readonly type: "changed"; readonly key: EntryKey; readonly before: Siblings; readonly after: Siblings }
   /** For the log, the status and the counters. */
   | { readonly type: "event"; readonly event: ReplicaEvent }
+  /** The reply takes more turns: step with the same input again. */
+  | { readonly type: "again" }
   /** There is more to do without any input: step again with `continue`. */
   | { readonly type: "continue" }
   /** There will be more to do in a while: step with `wake` then. */

@@ -23,7 +23,7 @@ export interface Queued {
 }
 
 /** What waits for the batch. To go on with a long work does not. */
-export type Effect = Exclude<Output, { readonly type: "continue" }>;
+export type Effect = Exclude<Output, { readonly type: "continue" | "again" }>;
 
 /** What was decided since the last batch was handed to the storage. */
 export interface Turn {

@@ -12,19 +12,25 @@
 import { Context } from "../core/context.ts";
 import { counterAtEnd, type Dot, type Incarnation } from "../core/dot.ts";
 import { indexAt, keyOfRow, type EntryKey } from "../core/layout.ts";
-import type { RepairAnswer, RepairRequest, WireEntry } from "../core/message.ts";
+import { sameSummary, type RepairAnswer, type RepairRequest, type Summary, type WireEntry } from "../core/message.ts";
 import type { StoragePage } from "../core/ports.ts";
 import type { RecentDeletion } from "../core/recent-deletions.ts";
-import { boundRelativeTo, relativeTo } from "../core/relative-context.ts";
+import { boundRelativeTo, relativeTo, type RelativeContext } from "../core/relative-context.ts";
 import type { Store } from "../core/store.ts";
 import { dotsShownBy, sketchPays, type LadderOptions } from "./ladder.ts";
 import type { Sketches } from "./sketches.ts";
 
-/** Bytes of entries in one answer: a few milliseconds of work on either side, and little lost when an answer is. */
-export const ANSWER_BYTES = 256 * 1024;
+/** Bytes of entries in one answer: what a page says beside them is a hundred bytes, and little is lost when an answer is. */
+export const ANSWER_BYTES = 1024 * 1024;
 
-/** Index rows and ranges looked at for one answer, so that long stretches without a live dot end a turn as well. */
-const ANSWER_WORK_MAX = 4096;
+/**
+ * Index rows and ranges looked at for one answer, so that long stretches without a live dot end one as well. To decode so many entries takes
+ * the asker some eight milliseconds, in one turn.
+ */
+const ANSWER_WORK_MAX = 6144;
+
+/** Bytes of entries read in one turn: a millisecond or two of copying. */
+export const STEP_BYTES = 256 * 1024;
 
 const PAGE_ROWS = 256;
 
@@ -34,33 +40,87 @@ const BOUND_EXCEPTIONS = 64;
 /** Exceptions of what the asker has seen, beyond which it is not looked at how many of its dots are news: that takes a copy. */
 const SEEN_EXCEPTIONS_MAX = 65_536;
 
-/** Without `sketches` and `options` no sketch goes with it. */
-export function answerRequest(store: Store, request: RepairRequest, sketches?: Sketches, options?: LadderOptions): RepairAnswer {
-  const page = new Page(store, Math.min(request.bytesMax, ANSWER_BYTES));
-  const missing = store.context.minus(request.seen);
-  const due = request.wanted ?? (request.bytesMax === 0 ? NOTHING : missing);
-  for (const incarnation of [...due.incarnations()].sort()) {
-    const ranges = due.rangesOf(incarnation);
-    for (let i = 0; i < ranges.length && !page.isFull; i += 2) {
-      page.cover(incarnation, ranges[i]!, ranges[i + 1]!);
-    }
-    if (page.isFull) break;
+export interface AnswerOptions extends LadderOptions {
+  /** Index rows and ranges that one turn looks at for an answer. */
+  readonly answerStepMax: number;
+}
+
+/** All of an answer in one turn. Without `sketches` and `options` no sketch goes with it. */
+export function answerRequest(store: Store, request: RepairRequest, sketches?: Sketches, options?: AnswerOptions): RepairAnswer {
+  const answering = new Answering(store, request, sketches, options);
+  for (;;) {
+    const answer = answering.step();
+    if (answer !== undefined) return answer;
   }
-  // Who wants certain dots asks for the rest afterwards.
-  const more = request.wanted !== undefined || !page.covered.covers(due);
-  const namesDeletions = store.recentDeletions.namesAll(missing);
-  const { seen } = request;
-  return {
-    kind: "repair-answer",
-    exchange: request.exchange,
-    entries: page.entries,
-    covered: more ? page.covered : NOTHING,
-    more,
-    namesDeletions,
-    context: more ? boundRelativeTo(seen, store.context, BOUND_EXCEPTIONS) : relativeTo(seen, store.context),
-    summary: store.summary(),
-    ...(!more && sketchFor(store, request, namesDeletions, sketches, options)),
-  };
+}
+
+/**
+ * An answer that is made in several turns, so that clients are served between them. What it says that has been seen is what was when it
+ * began: a client may write between two turns, and an entry that was read before must not look as if it took account of that. For the same
+ * reason it is the last page only when nothing has changed since.
+ */
+export class Answering {
+  readonly #store: Store;
+  readonly #request: RepairRequest;
+  readonly #sketches: Sketches | undefined;
+  readonly #options: AnswerOptions | undefined;
+  readonly #page: Page;
+  readonly #missing: Context;
+  readonly #due: Context;
+  readonly #rest: Rest[];
+  /** What was told and what was held at the beginning, when there has been a pause. */
+  #began: { readonly context: RelativeContext; readonly summary: Summary } | undefined;
+
+  /** Not `inSteps`: one turn has to do, and the page is as small. */
+  constructor(store: Store, request: RepairRequest, sketches?: Sketches, options?: AnswerOptions, inSteps = true) {
+    this.#store = store;
+    this.#request = request;
+    this.#sketches = sketches;
+    this.#options = options;
+    const step = { bytes: STEP_BYTES, work: options?.answerStepMax ?? ANSWER_WORK_MAX };
+    const bytesMax = Math.min(request.bytesMax, inSteps ? ANSWER_BYTES : step.bytes);
+    this.#page = new Page(store, { bytes: bytesMax, work: inSteps ? ANSWER_WORK_MAX : step.work }, step);
+    this.#missing = store.context.minus(request.seen);
+    this.#due = request.wanted ?? (request.bytesMax === 0 ? NOTHING : this.#missing);
+    this.#rest = [...this.#due.incarnations()].sort().map((incarnation) => ({ incarnation, ranges: this.#due.rangesOf(incarnation) }));
+    this.#rest.reverse();
+  }
+
+  /** The work of one turn. Returns undefined when there is to be another. */
+  step(): RepairAnswer | undefined {
+    this.#page.beginStep();
+    while (this.#rest.length > 0 && !this.#page.pauses) {
+      const { incarnation, ranges } = this.#rest.pop()!;
+      const left = this.#page.coverAll(incarnation, ranges);
+      if (left.length > 0) this.#rest.push({ incarnation, ranges: left });
+    }
+    if (this.#rest.length === 0 || this.#page.isFull) return this.#answer();
+    this.#began ??= { context: this.#bound(), summary: this.#store.summary() };
+    return undefined;
+  }
+
+  #answer(): RepairAnswer {
+    const { exchange, seen, wanted } = this.#request;
+    const summary = this.#store.summary();
+    // Who wants certain dots asks for the rest afterwards.
+    const more = wanted !== undefined || this.#rest.length > 0 || (this.#began !== undefined && !sameSummary(this.#began.summary, summary));
+    const namesDeletions = this.#store.recentDeletions.namesAll(this.#missing);
+    const { entries, covered } = this.#page;
+    const said = { kind: "repair-answer" as const, exchange, entries, more, namesDeletions };
+    if (more) return { ...said, covered, context: this.#began?.context ?? this.#bound() };
+    const cells = sketchFor(this.#store, this.#request, namesDeletions, this.#sketches, this.#options);
+    return { ...said, covered: NOTHING, context: relativeTo(seen, this.#store.context), summary, ...cells };
+  }
+
+  #bound(): RelativeContext {
+    return boundRelativeTo(this.#request.seen, this.#store.context, BOUND_EXCEPTIONS);
+  }
+}
+
+/** What is still to be covered of one incarnation. */
+interface Rest {
+  readonly incarnation: Incarnation;
+  readonly ranges: readonly number[];
 }
 
 /** The cells that go with a last page: as many as were asked for, or a few when deletions may be missing and they may show which. */
@@ -89,27 +149,58 @@ function sketchFor(
 
 const NOTHING = new Context();
 
+interface Limits {
+  readonly bytes: number;
+  readonly work: number;
+}
+
 class Page {
   readonly entries: WireEntry[] = [];
   readonly covered = new Context();
   readonly #store: Store;
   readonly #keys = new Map<EntryKey, number>();
+  readonly #step: Limits;
   #bytesLeft: number;
-  #workLeft = ANSWER_WORK_MAX;
+  #workLeft: number;
+  /** Where the turn ends. */
+  #stepBytesEnd = 0;
+  #stepWorkEnd = 0;
 
-  constructor(store: Store, bytesMax: number) {
+  constructor(store: Store, all: Limits, step: Limits) {
     this.#store = store;
-    this.#bytesLeft = bytesMax;
+    this.#step = step;
+    this.#bytesLeft = all.bytes;
+    this.#workLeft = all.work;
   }
 
   get isFull(): boolean {
     return this.#bytesLeft <= 0 || this.#workLeft <= 0;
   }
 
-  /** Sends what is live, or was lately deleted, in from..to; covers as much of it as fits. */
-  cover(incarnation: Incarnation, from: number, to: number): void {
+  /** Full, or the turn is over. */
+  get pauses(): boolean {
+    return this.isFull || this.#bytesLeft <= this.#stepBytesEnd || this.#workLeft <= this.#stepWorkEnd;
+  }
+
+  beginStep(): void {
+    this.#stepBytesEnd = this.#bytesLeft - this.#step.bytes;
+    this.#stepWorkEnd = this.#workLeft - this.#step.work;
+  }
+
+  /** Covers as much of the ranges as fits. Returns the others. */
+  coverAll(incarnation: Incarnation, ranges: readonly number[]): readonly number[] {
+    for (let i = 0; i < ranges.length; i += 2) {
+      const to = ranges[i + 1]!;
+      const next = this.#cover(incarnation, ranges[i]!, to);
+      if (next <= to) return [next, to, ...ranges.slice(i + 2)];
+    }
+    return [];
+  }
+
+  /** Sends what is live, or was lately deleted, in from..to; covers as much of it as fits. Returns where to go on. */
+  #cover(incarnation: Incarnation, from: number, to: number): number {
     let next = from;
-    while (next <= to && !this.isFull) {
+    while (next <= to && !this.pauses) {
       const { rows, more } = this.#store.reader.range(indexAt(incarnation, next), indexAt(incarnation, to) + "\0", PAGE_ROWS);
       this.#workLeft--;
       const last = more ? counterAtEnd(rows[rows.length - 1]!.key) : to;
@@ -117,6 +208,7 @@ class Page {
       if (reached >= next) this.covered.addRange(incarnation, next, reached);
       next = reached + 1;
     }
+    return next;
   }
 
   /**
@@ -129,15 +221,15 @@ class Page {
       const counter = counterAtEnd(row.key);
       for (; deleted < deletions.length && deletions[deleted]!.dot.counter <= counter; deleted++) {
         const { dot, key } = deletions[deleted]!;
-        if (this.isFull) return dot.counter - 1;
+        if (this.pauses) return dot.counter - 1;
         // A cached dot that is live again under the index is no deletion; the index sends it.
         if (dot.counter < counter) this.#send(key, dot);
       }
-      if (this.isFull) return counter - 1;
+      if (this.pauses) return counter - 1;
       this.#send(keyOfRow(row.value), undefined);
     }
     for (const { dot, key } of deletions.slice(deleted)) {
-      if (this.isFull) return dot.counter - 1;
+      if (this.pauses) return dot.counter - 1;
       this.#send(key, dot);
     }
     return last;
@@ -147,8 +239,8 @@ class Page {
     this.#workLeft--;
     const at = this.#keys.get(key);
     if (at !== undefined) {
-      const entry = this.entries[at]!;
-      if (gone !== undefined) this.entries[at] = { ...entry, gone: [...entry.gone, gone] };
+      // In an earlier turn it may have been live.
+      if (gone !== undefined) this.entries[at] = this.#store.wireEntry(key, [...this.entries[at]!.gone, gone]);
       return;
     }
     const entry = this.#store.wireEntry(key, gone === undefined ? [] : [gone]);

@@ -10,7 +10,7 @@ import { dotHash } from "../core/digest.ts";
 import type { Dot } from "../core/dot.ts";
 import { ConcordError } from "../core/errors.ts";
 import { encodeFrame } from "../core/frame.ts";
-import type { RepairAnswer, RepairRequest } from "../core/message.ts";
+import type { RepairAnswer, RepairRequest, Summary } from "../core/message.ts";
 import type { Output } from "../core/output.ts";
 import type { Now } from "../core/ports.ts";
 import { absoluteOf, weight } from "../core/relative-context.ts";
@@ -85,12 +85,14 @@ export class Comparer {
     const run = this.#run;
     if (run?.exchange !== answer.exchange) return undefined;
     run.bytesIn += encodeFrame(answer).length;
-    if (answer.sketch === undefined) return this.#end(failed(run, "it is still building its sketch; try again in some seconds"));
+    const { summary } = answer;
+    if (answer.sketch === undefined || summary === undefined)
+      return this.#end(failed(run, "it is still building its sketch; try again in some seconds"));
     const theirs = absoluteOf(answer.context, run.asked);
-    const atMost = differencesAtMost(this.#store, { context: theirs, count: answer.summary.count });
+    const atMost = differencesAtMost(this.#store, { context: theirs, count: summary.count });
     try {
       const decoded = decodeAtOnce(new Decoding(this.#store, this.#sketches, answer.sketch, theirs, run.cells));
-      if (decoded !== "undecodable") return this.#end(this.#found(run, decoded, answer, now));
+      if (decoded !== "undecodable") return this.#end(this.#found(run, decoded, summary, now));
     } catch (error) {
       if (!(error instanceof ConcordError)) throw error;
       return [refusedOf(run.peer, error), ...this.#end(failed(run, error.message))];
@@ -100,7 +102,7 @@ export class Comparer {
       run.cells = Math.min(CELLS_MAX, next);
       return [this.#ask(run)];
     }
-    const atLeast = Math.abs(this.#store.count - answer.summary.count);
+    const atLeast = Math.abs(this.#store.count - summary.count);
     return this.#end(this.#compared(run, { atLeast, atMost: atMost > CELLS_MAX ? atMost : undefined, sides: undefined }, now));
   }
 
@@ -120,7 +122,7 @@ export class Comparer {
     return { type: "send", to: run.peer, message: request };
   }
 
-  #found(run: Run, { drops, news, superseded, missing }: Decoded, { summary }: RepairAnswer, now: Now): Output {
+  #found(run: Run, { drops, news, superseded, missing }: Decoded, summary: Summary, now: Now): Output {
     const [onlyOurs, onlyTheirs] = [
       [...drops.dots(), ...news.dots()],
       [...superseded, ...missing.dots()],
@@ -133,7 +135,7 @@ export class Comparer {
   }
 
   /** As after a repair: our digest, less what only we hold, with what only they hold, is theirs. */
-  #explains(onlyOurs: readonly Dot[], onlyTheirs: readonly Dot[], summary: RepairAnswer["summary"]): boolean {
+  #explains(onlyOurs: readonly Dot[], onlyTheirs: readonly Dot[], summary: Summary): boolean {
     const rest = this.#store.dotRoot.clone();
     const { digestKey } = this.#store.options;
     for (const { incarnation, counter } of onlyOurs) rest.subtract(dotHash(digestKey, incarnation, counter));

@@ -22,7 +22,7 @@ import type { MergeOutcome } from "../core/change.ts";
 import type { Dot } from "../core/dot.ts";
 import { ConcordError } from "../core/errors.ts";
 import { faultOf, type FaultReason } from "../core/fault.ts";
-import type { RepairAnswer, RepairRequest, SketchFound, WireEntry } from "../core/message.ts";
+import { summaryOf, type RepairAnswer, type RepairRequest, type SketchFound, type WireEntry } from "../core/message.ts";
 import type { Store } from "../core/store.ts";
 import { Asking } from "./asking.ts";
 import { Decoding } from "./decoding.ts";
@@ -155,7 +155,7 @@ export class Pull {
   /** All of a page is merged. */
   #endPage(page: Page): PullResult | undefined {
     const { answer, theirs } = page;
-    if (answer.found !== undefined && !this.#takeFound(answer.found, theirs, answer.summary.count))
+    if (answer.found !== undefined && !this.#takeFound(answer.found, theirs, summaryOf(answer).count))
       return this.#notReady(answer.found.result);
     if (answer.more) return undefined;
     // Without the refused entries nothing can be verified, but those after them are here.
@@ -173,7 +173,7 @@ export class Pull {
 
   #verify({ answer, theirs }: Page): PullResult | undefined {
     const { kind } = this.#asking;
-    this.#verification = new Verification(this.#store, theirs, answer.summary, this.#named, kind === "full", this.#shown);
+    this.#verification = new Verification(this.#store, theirs, summaryOf(answer), this.#named, kind === "full", this.#shown);
     if (kind !== "delta" || !this.#patient || this.#verification.dotsToWalk <= WALK_PATIENTLY_MAX) return undefined;
     // They lack so much that they are repairing themselves, or soon will: when they are done there is little to walk.
     return "behind";
@@ -242,7 +242,7 @@ export class Pull {
     this.#decoding = undefined;
     this.#cells = undefined;
     if (decoded === "undecodable")
-      return this.#askOn(differencesAtMost(this.#store, { context: page.theirs, count: page.answer.summary.count }));
+      return this.#askOn(differencesAtMost(this.#store, { context: page.theirs, count: summaryOf(page.answer).count }));
     // What they hold and we have not heard of is asked for, and then compared again.
     if (!decoded.missing.isEmpty) return this.#askOn(decoded.missing.dotCount(), decoded.missing);
     this.#shown = { drops: decoded.drops, onlyTheirs: decoded.superseded };
@@ -265,7 +265,7 @@ export class Pull {
 
   #askOn(differences: number, missing?: Context): undefined {
     const { answer, theirs } = this.#last!;
-    this.#asking.onDiffers(differences, theirs, answer.summary.count, missing);
+    this.#asking.onDiffers(differences, theirs, summaryOf(answer).count, missing);
     this.#beginAgain();
   }
 

@@ -10,7 +10,7 @@ import { indexAt, keyOfRow, type EntryKey } from "../core/layout.ts";
 import type { RepairAnswer, RepairRequest, SketchFound, WireEntry } from "../core/message.ts";
 import { relativeTo } from "../core/relative-context.ts";
 import type { Store } from "../core/store.ts";
-import { ANSWER_BYTES } from "./answer.ts";
+import { STEP_BYTES } from "./answer.ts";
 import { dotsOfPairs, namesOf } from "./decoding.ts";
 import { ASKED_CELLS_MAX } from "./ladder.ts";
 import { readSketch } from "./sketch.ts";
@@ -29,7 +29,7 @@ export function answerSketch(store: Store, sketches: Sketches, request: RepairRe
   if (!peeled.ok) return reply(store, request, [], { ...NOTHING, result: "undecodable" });
   const names = namesOf(store.context);
   const drops = Context.of(dotsOfPairs(peeled.theirs, names).filter((dot) => store.context.has(dot)));
-  const { entries, missing } = entriesOf(store, dotsOfPairs(peeled.mine, names), Math.min(request.bytesMax, ANSWER_BYTES));
+  const { entries, missing } = entriesOf(store, dotsOfPairs(peeled.mine, names), Math.min(request.bytesMax, STEP_BYTES));
   return reply(store, request, entries, { result: "decoded", missing, drops });
 }
 

@@ -1,10 +1,9 @@
-/** The answer to a peer's repair request, whichever rung it asks for. */
+/** The answers to peers' repair requests, whichever rung they ask for: each is made within one turn or in several. */
 import { ConcordError } from "../core/errors.ts";
 import type { RepairAnswer, RepairRequest } from "../core/message.ts";
 import { weight } from "../core/relative-context.ts";
 import type { Store } from "../core/store.ts";
-import { answerRequest } from "../repair/answer.ts";
-import type { LadderOptions } from "../repair/ladder.ts";
+import { Answering, type AnswerOptions } from "../repair/answer.ts";
 import { answerSketch } from "../repair/sketch-answer.ts";
 import type { Sketches } from "../repair/sketches.ts";
 
@@ -20,13 +19,40 @@ export function isBetterAnsweredLater({ context }: Store, { seen, sketch }: Repa
   return sketch === undefined && weight(context) > HEAVY_CONTEXT_BYTES && seen.covers(context) && !context.covers(seen);
 }
 
-/** Or why there is none. */
-export function answerOf(store: Store, sketches: Sketches, request: RepairRequest, options: LadderOptions): RepairAnswer | ConcordError {
-  try {
-    if (request.sketch !== undefined) return answerSketch(store, sketches, request, request.sketch);
-    return answerRequest(store, request, sketches, options);
-  } catch (error) {
-    if (error instanceof ConcordError) return error;
-    throw error;
+/** Answers that are made in several turns at once, for different peers; those to further ones are as small as one turn. Each holds a page. */
+const IN_STEPS_MAX = 4;
+
+export class Answers {
+  readonly #store: Store;
+  readonly #sketches: Sketches;
+  readonly #options: AnswerOptions;
+  /** Those that have begun and are not finished. */
+  readonly #begun = new Map<RepairRequest, Answering>();
+
+  constructor(store: Store, sketches: Sketches, options: AnswerOptions) {
+    this.#store = store;
+    this.#sketches = sketches;
+    this.#options = options;
+  }
+
+  hasBegun(request: RepairRequest): boolean {
+    return this.#begun.has(request);
+  }
+
+  /** The work of one turn on the answer to this request. Undefined when it is to be called again; an error says why there is no answer. */
+  step(request: RepairRequest): RepairAnswer | ConcordError | undefined {
+    const begun = this.#begun.get(request);
+    this.#begun.delete(request);
+    try {
+      if (request.sketch !== undefined) return answerSketch(this.#store, this.#sketches, request, request.sketch);
+      const inSteps = this.#begun.size < IN_STEPS_MAX;
+      const answering = begun ?? new Answering(this.#store, request, this.#sketches, this.#options, inSteps);
+      const answer = answering.step();
+      if (answer === undefined) this.#begun.set(request, answering);
+      return answer;
+    } catch (error) {
+      if (error instanceof ConcordError) return error;
+      throw error;
+    }
   }
 }

@@ -8,12 +8,14 @@ import type { Now } from "../core/ports.ts";
 import type { Store } from "../core/store.ts";
 import type { Membership } from "../peers/membership.ts";
 import type { Comparer } from "../repair/comparer.ts";
-import type { LadderOptions } from "../repair/ladder.ts";
 import { refusedOf, type Puller, type PullerStep } from "../repair/puller.ts";
 import type { Sketches } from "../repair/sketches.ts";
-import { answerOf, isBetterAnsweredLater } from "./answer-of.ts";
+import type { AnswerOptions } from "../repair/answer.ts";
+import { Answers, isBetterAnsweredLater } from "./answer-of.ts";
 import type { MergeReports } from "./merge-reports.ts";
 import type { Objections } from "./objections.ts";
+
+export type { AnswerOptions } from "../repair/answer.ts";
 
 export interface RepairTalkDeps {
   readonly store: Store;
@@ -23,7 +25,7 @@ export interface RepairTalkDeps {
   readonly comparer: Comparer;
   readonly objections: Objections;
   readonly reports: MergeReports;
-  readonly options: LadderOptions;
+  readonly options: AnswerOptions;
 }
 
 /** How long a peer is kept waiting because this node is about to repair from it: as long as its session goes on asking. */
@@ -33,17 +35,22 @@ export class RepairTalk {
   readonly #deps: RepairTalkDeps;
   /** Members that are told nothing until this node has repaired from them, and since when. */
   readonly #silentSinceMs = new Map<string, number>();
+  readonly #answers: Answers;
 
   constructor(deps: RepairTalkDeps) {
     this.#deps = deps;
+    this.#answers = new Answers(deps.store, deps.sketches, deps.options);
   }
 
   onRequest(from: string, request: RepairRequest, now: Now): Output[] {
-    const { store, membership, sketches, puller, objections, options } = this.#deps;
-    const objected = objections.to(from, request.seen);
-    if (objected !== undefined) return objected;
-    if (this.#isToWait(from, request, now)) return [];
-    const answer = answerOf(store, sketches, request, options);
+    const { store, membership, puller } = this.#deps;
+    if (!this.#answers.hasBegun(request)) {
+      const objected = this.#deps.objections.to(from, request.seen);
+      if (objected !== undefined) return objected;
+      if (this.#isToWait(from, request, now)) return [];
+    }
+    const answer = this.#answers.step(request);
+    if (answer === undefined) return [{ type: "again" }];
     if (answer instanceof ConcordError) return [refusedOf(from, answer)];
     const outputs: Output[] = [{ type: "reply", message: answer }];
     if (answer.entries.length > 0) {

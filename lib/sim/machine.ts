@@ -29,7 +29,7 @@ export interface Life {
   readonly view: View;
 }
 
-/** Stores are small here: so few that most pages are merged in several steps, with other things happening between them. */
+/** Stores are small here: so few that most pages are made and merged in several steps, with other things happening between them. */
 const STEP_ENTRIES = 2;
 
 export class Machine implements Receiver {
@@ -202,7 +202,8 @@ export class Machine implements Receiver {
     const lostSomething = this.disk.damaged;
     this.disk.damaged = false;
     const { answerBytesMax, pushKeysMax, dropsAllowed, dropShareMax, entryBytes, firstCells } = this.#world.plan.settings;
-    const limits = { answerBytesMax, stepEntriesMax: STEP_ENTRIES, pushKeysMax, dropsAllowed, dropShareMax, entryBytes, firstCells };
+    const steps = { stepEntriesMax: STEP_ENTRIES, answerStepMax: STEP_ENTRIES };
+    const limits = { ...steps, answerBytesMax, pushKeysMax, dropsAllowed, dropShareMax, entryBytes, firstCells };
     const options = { ...REPLICA_DEFAULTS, ...limits, name, address: name, peers: this.#planned.peers };
     const replica = new Replica(store, options, random, clock.now());
     const view = new View(this.#world, name, clock, store);

@@ -77,6 +77,32 @@ test("one look at the sockets brings many that ask for a page: one is answered b
   t.deepEqual(answered, ["b", "c", "d", "e"]);
 });
 
+test("a large page is made in several turns, between which others are served; after a stop it is not finished", async (t) => {
+  const bench = await createBench(5_000);
+  await bench.storage.letGo();
+  turn(bench);
+  await quiet();
+  const said: string[] = [];
+  const ask = (): void =>
+    bench.node.receive("b", { ...REQUEST, bytesMax: 1_000_000 }, (message) =>
+      said.push(message === undefined ? "nothing" : `${(message as RepairAnswer).entries.length} entries`),
+    );
+  ask();
+  turn(bench);
+  void bench.node.write([{ kind: "put", key: "k0", input: json("2") }], 1).then(() => said.push("written"));
+  for (let turns = 0; turns < 6; turns++) {
+    turn(bench);
+    await quiet();
+  }
+  t.deepEqual(said, ["written", "5000 entries"]);
+  ask();
+  turn(bench);
+  const stopped = bench.node.stop();
+  turn(bench);
+  await stopped;
+  t.is(said.at(-1), "nothing");
+});
+
 /** The node is empty and has been answered by a peer of so many entries; its repair has begun. */
 async function beginRepair(bench: Bench, keys: number): Promise<RepairAnswer> {
   const { store } = await openTestStore("b");

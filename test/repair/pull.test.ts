@@ -7,7 +7,7 @@ import type { MergeOutcome } from "../../lib/core/change.ts";
 import { encodeSiblings } from "../../lib/core/codec.ts";
 import { Context } from "../../lib/core/context.ts";
 import { contentHash, DEFAULT_DIGEST_KEY } from "../../lib/core/digest.ts";
-import type { RepairAnswer } from "../../lib/core/message.ts";
+import { summaryOf, type RepairAnswer } from "../../lib/core/message.ts";
 import type { Store } from "../../lib/core/store.ts";
 import { Pull, type PullResult } from "../../lib/repair/pull.ts";
 import { START_MS } from "../support/chance.ts";
@@ -191,8 +191,8 @@ test("what we have and the peer has never seen is not dropped by a full push", a
 test("rule 4: a page that lost an entry, or whose sum is forged, is noticed: the context is not joined and nothing is dropped", async (t) => {
   const forgeries: Record<string, (answer: RepairAnswer) => RepairAnswer> = {
     "an entry is missing": (answer) => ({ ...answer, entries: answer.entries.filter(({ key }) => key !== "k3") }),
-    "the count is another": (answer) => ({ ...answer, summary: { ...answer.summary, count: answer.summary.count + 1 } }),
-    "the sum is another": (answer) => ({ ...answer, summary: { ...answer.summary, dotRoot: "x".repeat(16) } }),
+    "the count is another": (answer) => ({ ...answer, summary: { ...summaryOf(answer), count: summaryOf(answer).count + 1 } }),
+    "the sum is another": (answer) => ({ ...answer, summary: { ...summaryOf(answer), dotRoot: "x".repeat(16) } }),
   };
   for (const [what, forge] of Object.entries(forgeries)) {
     const [a, b] = await createPair(FORGETFUL);

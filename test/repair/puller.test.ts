@@ -1,7 +1,7 @@
 /** When repairs begin, and what becomes of one whose peer is slow, silent, gone, behind or broken: transcripts of one puller. */
 import test from "ava";
 import { REPLICA_DEFAULTS } from "../../lib/config.ts";
-import type { RepairAnswer, RepairRequest } from "../../lib/core/message.ts";
+import { summaryOf, type RepairAnswer, type RepairRequest } from "../../lib/core/message.ts";
 import type { Output, RepairReceipt } from "../../lib/core/output.ts";
 import type { Store } from "../../lib/core/store.ts";
 import { Puller, type PullerStep } from "../../lib/repair/puller.ts";
@@ -208,7 +208,7 @@ test("what the store refuses ends the session with a word, and what was merged b
 
 test("failures in a row put the next repair off, longer each time up to a minute; a success ends that", async (t) => {
   const bench = await createBench();
-  const forged = (answer: RepairAnswer): RepairAnswer => ({ ...answer, summary: { ...answer.summary, count: 99 } });
+  const forged = (answer: RepairAnswer): RepairAnswer => ({ ...answer, summary: { ...summaryOf(answer), count: 99 } });
   const pauses: number[] = [];
   let elapsedMs = 0;
   const pauseBefore = (change?: typeof forged): number => {

@@ -55,7 +55,9 @@ function repair(by: Store, from: Store, { options = PULL_OPTIONS, patient = fals
   const pull = new Pull(by, "delta", options, patient, sketches, { count: from.count, ...hint });
   const answer = (request: RepairRequest): RepairAnswer => {
     const said =
-      request.sketch === undefined ? answerRequest(from, request, theirs, options) : answerSketch(from, theirs, request, request.sketch);
+      request.sketch === undefined
+        ? answerRequest(from, request, theirs, { ...options, answerStepMax: 100 })
+        : answerSketch(from, theirs, request, request.sketch);
     return read<RepairAnswer>(encodeFrame(change?.(said) ?? said));
   };
   for (let step = 0; ; step++) {

@@ -51,8 +51,20 @@ const repair: readonly Mutant[] = [
   {
     name: "a page claims an entry that it did not hold",
     file: "lib/repair/answer.ts",
-    find: "if (this.isFull) return counter - 1;",
-    replace: "if (this.isFull) return counter;",
+    find: "if (this.pauses) return counter - 1;",
+    replace: "if (this.pauses) return counter;",
+  },
+  {
+    name: "a page that was made in several turns tells what was seen when it was finished",
+    file: "lib/repair/answer.ts",
+    find: "context: this.#began?.context ?? this.#bound() };",
+    replace: "context: this.#bound() };",
+  },
+  {
+    name: "a page is the last although something was written while it was made",
+    file: "lib/repair/answer.ts",
+    find: " || (this.#began !== undefined && !sameSummary(this.#began.summary, summary))",
+    replace: "",
   },
   {
     name: "nodes that are both behind wait for each other",

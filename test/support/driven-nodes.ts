@@ -174,6 +174,7 @@ export function shownOutputs(outputs: readonly Output[]): string[] {
         return `changed ${output.key}`;
       case "event":
         return "peer" in output.event ? `${output.event.kind} ${output.event.peer}` : output.event.kind;
+      case "again":
       case "continue":
       case "wake":
         return output.type;

@@ -91,13 +91,14 @@ const found: fc.Arbitrary<SketchFound> = record({
 });
 const answer: fc.Arbitrary<RepairAnswer> = fc
   .tuple(
-    record({ kind: fc.constant("repair-answer" as const), exchange, entries, namesDeletions: flag, context: relative, summary }),
+    record({ kind: fc.constant("repair-answer" as const), exchange, entries, namesDeletions: flag, context: relative }),
     fc.oneof(
-      anyContext.map((covered) => ({ more: true, covered })),
-      fc.constant({ more: false, covered: new Context() }),
+      record({ more: fc.constant(true), covered: anyContext }),
+      record({ more: fc.constant(true), covered: anyContext, summary, found }),
+      record({ more: fc.constant(false), covered: fc.constant(new Context()), summary }),
+      record({ more: fc.constant(false), covered: fc.constant(new Context()), summary, found }),
     ),
     optional(record({ sketch: bytes })),
-    optional(record({ found })),
   )
   .map((parts) => Object.assign({}, ...parts) as RepairAnswer);
 

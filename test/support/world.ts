@@ -11,7 +11,7 @@ import { dotsOf } from "../../lib/core/entry.ts";
 import { decodeFrame, encodeFrame } from "../../lib/core/frame.ts";
 import type { Message, Push, RepairAnswer, RepairRequest } from "../../lib/core/message.ts";
 import type { Store } from "../../lib/core/store.ts";
-import { answerRequest } from "../../lib/repair/answer.ts";
+import { Answering, answerRequest } from "../../lib/repair/answer.ts";
 import { Pull, type PullOptions, type PullResult } from "../../lib/repair/pull.ts";
 import { PushQueue } from "../../lib/repair/push.ts";
 import { START_MS } from "./chance.ts";
@@ -22,9 +22,14 @@ export const PULL_OPTIONS: PullOptions = { answerBytesMax: 256 * 1024, stepEntri
 /** Pages that hold an entry or two, so that small stores are sent in many. */
 export const SMALL_PAGES: PullOptions = { ...PULL_OPTIONS, answerBytesMax: 100 };
 
+/** Of an entry or two: between the turns in which a page is made anything may happen. */
+const SMALL_STEPS = { ...SMALL_PAGES, answerBytesMax: 300, answerStepMax: 2 };
+
 interface Session {
   readonly from: number;
   readonly pull: Pull;
+  /** The answer that the other side is making. */
+  making?: { readonly by: Store; readonly answering: Answering } | undefined;
 }
 
 export class World {
@@ -112,19 +117,31 @@ export class World {
     let session = this.#sessions[by];
     if (session?.from !== from) {
       session?.pull.stop();
-      session = { from, pull: new Pull(this.store(by), kind, SMALL_PAGES, patient) };
+      session = { from, pull: new Pull(this.store(by), kind, SMALL_STEPS, patient) };
       this.#sessions[by] = session;
     }
     const { pull } = session;
     for (let step = 0; step < steps; step++) {
-      const result = pull.isBusy
-        ? pull.advance([])
-        : pull.onAnswer(exchanged(pull.request(++this.#exchange), this.store(from)), this.nowMs, []);
+      const result = pull.isBusy ? pull.advance([]) : this.#answer(session);
       if (result === undefined) continue;
       this.#sessions[by] = undefined;
       return result;
     }
     return undefined;
+  }
+
+  /** One turn of the other side; what it made in an earlier life is lost. */
+  #answer(session: Session): PullResult | undefined {
+    const { pull, from } = session;
+    const by = this.store(from);
+    if (session.making?.by !== by) {
+      const request = read<RepairRequest>(encodeFrame(pull.request(++this.#exchange)));
+      session.making = { by, answering: new Answering(by, request, undefined, SMALL_STEPS) };
+    }
+    const answer = session.making.answering.step();
+    if (answer === undefined) return undefined;
+    session.making = undefined;
+    return pull.onAnswer(read<RepairAnswer>(encodeFrame(answer)), this.nowMs, []);
   }
 
   giveUpPull(by: number): void {
