@@ -3,15 +3,19 @@
  *
  * A turn here is the time between two firings of a timer of a millisecond. What the garbage collector took of it is counted apart, and so is,
  * where Linux tells, the time in which the thread could have run and another process had the processor: on a shared machine most long
- * turns are that. What is left is ours. The bench says "begin" and "end"; the answer to "end" is TurnFigures.
+ * turns are that. What is left is ours. The bench says "begin" and "end"; the answer to "end" is TurnFigures. A bench without a channel sends
+ * SIGUSR2: the figures go to stderr, and it begins anew, as it does when the node meets a peer: what came before is the start of the program.
  */
 import { openSync, readSync } from "node:fs";
 import { PerformanceObserver } from "node:perf_hooks";
 
 export interface TurnFigures {
-  /** Milliseconds of this node's own work in a turn; the 99th of a hundred turns of a millisecond or more, and the longest. */
+  /** Milliseconds of this node's own work in a turn; the 99th of a hundred turns of a millisecond or more, the 999th of a thousand, and the longest. */
   readonly ownP99Ms: number;
+  readonly ownP999Ms: number;
   readonly ownMaxMs: number;
+  /** The longest together with what the collector took of it. */
+  readonly allMaxMs: number;
   /** Turns with more than twenty of them. */
   readonly over20: number;
   readonly gcMaxMs: number;
@@ -28,6 +32,9 @@ interface Span {
 const TURN_MS_MIN = 1;
 const LONG_MS = 20;
 
+/** What the line with the figures begins with. */
+const FIGURES = "turns ";
+
 const turns: (Span & { readonly waitedMs: number })[] = [];
 const collections: Span[] = [];
 let cpu = process.cpuUsage();
@@ -41,6 +48,17 @@ process.on("message", (said) => {
   else if (said === "end") process.send?.(figures());
 });
 process.channel?.unref();
+process.on("SIGUSR2", () => {
+  process.stderr.write(`${FIGURES}${JSON.stringify(figures())}\n`);
+  begin();
+});
+for (const stream of [process.stdout, process.stderr]) {
+  const write = stream.write.bind(stream);
+  stream.write = (text: string | Uint8Array, ...rest: never[]) => {
+    if (String(text).includes(" is up")) begin();
+    return write(text, ...rest);
+  };
+}
 watch(performance.now(), waitedMs());
 
 function watch(lastMs: number, lastWaitedMs: number): void {
@@ -77,11 +95,14 @@ function begin(): void {
 
 function figures(): TurnFigures {
   note(observer.takeRecords());
-  const own = turns.map((turn) => turn.endMs - turn.startMs - turn.waitedMs - collectedIn(turn)).sort((a, b) => a - b);
+  const all = turns.map((turn) => turn.endMs - turn.startMs - turn.waitedMs);
+  const own = turns.map((turn, i) => all[i]! - collectedIn(turn)).sort((a, b) => a - b);
   const { user, system } = process.cpuUsage(cpu);
   return {
     ownP99Ms: own[Math.floor(own.length * 0.99)] ?? 0,
+    ownP999Ms: own[Math.floor(own.length * 0.999)] ?? 0,
     ownMaxMs: own.at(-1) ?? 0,
+    allMaxMs: all.reduce((most, ms) => Math.max(most, ms), 0),
     over20: own.filter((ms) => ms > LONG_MS).length,
     gcMaxMs: collections.reduce((most, { startMs, endMs }) => Math.max(most, endMs - startMs), 0),
     cpuMs: (user + system) / 1000,

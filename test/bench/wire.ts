@@ -1,47 +1,24 @@
 /**
  * `npm run bench -- wire [keys]`: what crosses the wire between two real nodes, counted by a proxy, with a million keys unless told
- * otherwise; and the longest turn of the event loop of either node meanwhile.
+ * otherwise; and the turns of the event loop of either node meanwhile (turns.ts): those of its own work, and what the garbage collector
+ * took, apart. On disk, and where a case can be made of them in memory.
  *
- * Protocol bytes are those of the frames less the entries; HTTP's headers stand beside them. The nodes run with a sampler of their
- * turns (an --import of a few lines, for Linux), because a probe in this process would measure this process.
+ * Protocol bytes are those of the frames less the entries; HTTP's headers stand beside them.
  */
 import { PINGS, sumOf } from "../support/reading-proxy.ts";
 import { Wire, type Counted } from "../support/wire.ts";
 import type { TestNode } from "../cluster/support.ts";
 import type { Teardown } from "../cluster/support.ts";
 import { healTogether } from "../support/wire-many.ts";
+import type { TurnFigures } from "./turns.ts";
 
 const KEYS = 1_000_000;
 
 /** A tenth of the keys is written twice, so that a rebuilt context is large. */
 const AGAIN_SHARE = 0.1;
 
-/**
- * Prints the longest turn of the event loop in milliseconds of the main thread's processor time, and begins anew, whenever it is told to. (By
- * the clock a turn also takes what other processes take.) It also begins anew when the node meets its first peer: what came before is the
- * start of the program. A timer of a millisecond runs once in every turn that is longer.
- */
-const SAMPLER = `import { readFileSync } from "node:fs";
-const usedMs = () => Number(readFileSync("/proc/self/task/" + process.pid + "/schedstat", "latin1").split(" ")[0]) / 1e6;
-let [before, most] = [usedMs(), 0];
-setInterval(() => {
-  const now = usedMs();
-  most = Math.max(most, now - before);
-  before = now;
-}, 1).unref();
-for (const stream of [process.stdout, process.stderr]) {
-  const write = stream.write;
-  stream.write = (text, ...rest) => {
-    if (String(text).includes(" is up")) most = 0;
-    return write.call(stream, text, ...rest);
-  };
-}
-process.on("SIGUSR2", () => {
-  console.error("loop", most);
-  most = 0;
-});`;
-
-const WRAP = ["env", `NODE_OPTIONS=--import=data:text/javascript,${encodeURIComponent(SAMPLER)}`];
+/** The nodes measure their turns. */
+const WRAP = ["env", "NODE_OPTIONS=--import=tsx --import=./test/bench/turns.ts"];
 
 export async function run(): Promise<void> {
   const keys = Number(process.argv[3] ?? KEYS);
@@ -50,7 +27,7 @@ export async function run(): Promise<void> {
     const wire = await Wire.create(scope, keys, { again: Math.round(AGAIN_SHARE * keys), wrap: WRAP });
     await warm(wire);
     console.log(`${keys} keys on both nodes, ${(await wire.stays.client.status()).incarnations} incarnations; bytes of both directions\n`);
-    console.log(columns(["case", "rung", "requests", "protocol", "+ headers", "entries", "everything", "seconds", "longest turns, ms"]));
+    console.log(columns(["case", "rung", "requests", "protocol", "+ headers", "entries", "everything", "seconds"]));
     await inSync(wire);
     for (const changed of [10, 1_000, 10_000])
       await print(
@@ -88,7 +65,22 @@ export async function run(): Promise<void> {
   } finally {
     await scope.end();
   }
+  await inMemory(keys);
   await together();
+}
+
+async function inMemory(keys: number): Promise<void> {
+  const scope = createScope();
+  try {
+    const wire = await Wire.create(scope, keys, { memory: true, wrap: WRAP });
+    console.log("\nthe same in memory");
+    const written = wire.split(() => wire.write(500, 10_000));
+    await print(wire, "split, 10000 keys written", written);
+    const empty = wire.outage(() => Promise.resolve());
+    await print(wire, "one side empty", empty);
+  } finally {
+    await scope.end();
+  }
 }
 
 /** The first repair of a process is the slowest: its code is not compiled yet. */
@@ -102,34 +94,35 @@ async function inSync(wire: Wire): Promise<void> {
   while (crossings().length < 4) await pause(200);
   const { exchanges, protocolBytes, headerBytes } = sumOf(crossings(), PINGS);
   const each = (bytes: number): string => String(Math.round(bytes / exchanges / 2));
-  console.log(columns(["in sync, one ping or pong", "", "", each(protocolBytes), each(protocolBytes + headerBytes), "", "", "", ""]));
+  console.log(columns(["in sync, one ping or pong", "", "", each(protocolBytes), each(protocolBytes + headerBytes), "", "", ""]));
 }
 
 async function print(wire: Wire, what: string, happening: Promise<Counted>): Promise<void> {
   const counted = await happening;
-  const [one, other] = [await loopOf(wire.stays), await loopOf(wire.returns)];
-  printCounted(what, counted, one, other);
+  printCounted(what, counted);
+  for (const node of [wire.stays, wire.returns]) printTurns(node.name, await turnsOf(node));
 }
 
-function printCounted(what: string, { allBytes, repair, receipt, took }: Counted, stays: number, returns: number): void {
+function printCounted(what: string, { allBytes, repair, receipt, took }: Counted): void {
   const figures = [receipt.requests, repair.protocolBytes, repair.protocolBytes + repair.headerBytes, repair.entryBytes, allBytes];
-  const turns = `${stays.toFixed(0)} and ${returns.toFixed(0)}`;
-  console.log(columns([what, receipt.kind, ...figures.map(String), (took / 1000).toFixed(1), turns]));
+  console.log(columns([what, receipt.kind, ...figures.map(String), (took / 1000).toFixed(1)]));
 }
 
-async function loopOf(node: TestNode): Promise<number> {
-  const before = node.lines.length;
+function printTurns(name: string, { ownP999Ms, ownMaxMs, over20, allMaxMs, gcMaxMs }: TurnFigures): void {
+  const own = `p99.9 ${ownP999Ms.toFixed(1)} ms, longest ${ownMaxMs.toFixed(1)}, over 20: ${over20}`;
+  console.log(`    ${name}: ${own}; with the collector ${allMaxMs.toFixed(1)}, whose longest is ${gcMaxMs.toFixed(1)}`);
+}
+
+async function turnsOf(node: TestNode): Promise<TurnFigures> {
+  const said = (): string | undefined => node.lines.findLast((line) => line.startsWith("turns "));
+  const before = said();
   process.kill(node.pid, "SIGUSR2");
-  for (let tries = 0; tries < 100; tries++) {
-    const line = node.lines.slice(before - 1).find((one) => one.startsWith("loop "));
-    if (line !== undefined) return Number(line.slice(5));
-    await pause(20);
-  }
-  return NaN;
+  for (let tries = 0; tries < 500 && said() === before; tries++) await pause(20);
+  return JSON.parse(said()?.slice("turns ".length) ?? "{}") as TurnFigures;
 }
 
 function columns(cells: readonly string[]): string {
-  const widths = [32, 8, 9, 9, 10, 11, 11, 8, 18];
+  const widths = [32, 8, 9, 9, 10, 11, 11, 8];
   return cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[i]!))).join(" ");
 }
 

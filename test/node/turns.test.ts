@@ -29,8 +29,9 @@ interface Bench {
 /** A node whose turns and whose disk go on when the test says so. */
 async function createBench(keys: number): Promise<Bench> {
   const storage = createHeldStorage();
-  const { store } = await openTestStore("a");
+  const { store, persist } = await openTestStore("a");
   for (let n = 0; n < keys; n++) store.put(`k${n}`, json("1"), NOW);
+  await persist();
   const options = { ...REPLICA_DEFAULTS, jitterMs: 0, peers: ["b"], name: "a", address: "a" };
   const replica = new Replica(store, options, createRandom(1), at(0));
   const sent: Message[] = [];
@@ -89,7 +90,7 @@ test("a large page is made in several turns, between which others are served; af
     );
   ask();
   turn(bench);
-  void bench.node.write([{ kind: "put", key: "k0", input: json("2") }], 1).then(() => said.push("written"));
+  void bench.node.write([{ key: "k0", write: json("2") }], 1).then(() => said.push("written"));
   for (let turns = 0; turns < 6; turns++) {
     turn(bench);
     await quiet();

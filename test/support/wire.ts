@@ -31,6 +31,15 @@ const LOAD_TOGETHER = 20_000;
 /** Deletions under way at once. */
 const DELETES_TOGETHER = 32;
 
+export interface WireOptions {
+  /** So many of the keys are written twice. */
+  readonly again?: number;
+  /** Neither has a folder: whoever starts again is empty. */
+  readonly memory?: boolean;
+  /** A program before node. */
+  readonly wrap?: readonly string[];
+}
+
 export class Wire {
   readonly stays: TestNode;
   readonly returns: TestNode;
@@ -52,12 +61,8 @@ export class Wire {
     this.#wrap = wrap;
   }
 
-  /** Two nodes that hold so many keys; `again` of them were written twice. `wrap`: a program before node. */
-  static async create(
-    t: Teardown,
-    keys: number,
-    { again = 0, wrap = [] }: { readonly again?: number; readonly wrap?: readonly string[] } = {},
-  ): Promise<Wire> {
+  /** Two nodes that hold so many keys. */
+  static async create(t: Teardown, keys: number, { again = 0, memory = false, wrap = [] }: WireOptions = {}): Promise<Wire> {
     const ports = (await freePorts(2)) as [number, number];
     const proxies = [await openReadingProxy(ports[0]), await openReadingProxy(ports[1])] as const;
     for (const proxy of proxies) t.teardown(() => proxy.close());
@@ -65,7 +70,7 @@ export class Wire {
     const node = (i: 0 | 1, name: string): TestNode =>
       new TestNode(t, ports[i], {
         name,
-        folder: join(home, name),
+        folder: memory ? undefined : join(home, name),
         peers: [proxies[1 - i]!.url],
         address: proxies[i].url,
         pingfreq: 10,
@@ -77,6 +82,11 @@ export class Wire {
     for (let n = 0; n < again; n += LOAD_TOGETHER) {
       // Spread over the whole store, so that the context of its entries has gaps everywhere.
       await wire.write(0, Math.min(LOAD_TOGETHER, again - n), (i) => Math.floor(((n + i) * keys) / again));
+    }
+    if (memory) {
+      await wire.start(wire.returns);
+      await wire.same(600_000);
+      return wire;
     }
     // The other begins as a copy: to join takes half a minute with a million keys.
     await wire.stays.end("SIGTERM");
