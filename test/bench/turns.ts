@@ -3,7 +3,8 @@
  *
  * A turn here is the time between two firings of a timer of a millisecond. What the garbage collector took of it is counted apart, and so is,
  * where Linux tells, the time in which the thread could have run and another process had the processor: on a shared machine most long
- * turns are that. What is left is ours. The bench says "begin" and "end"; the answer to "end" is TurnFigures. A bench without a channel sends
+ * turns are that. No turn counts for more than the whole process took of the processors meanwhile, so that a machine which stands still
+ * for all is left out too. What is left is ours. The bench says "begin" and "end"; the answer to "end" is TurnFigures. A bench without a channel sends
  * SIGUSR2: the figures go to stderr, and it begins anew, as it does when the node meets a peer: what came before is the start of the program.
  */
 import { openSync, readSync } from "node:fs";
@@ -35,7 +36,7 @@ const LONG_MS = 20;
 /** What the line with the figures begins with. */
 const FIGURES = "turns ";
 
-const turns: (Span & { readonly waitedMs: number })[] = [];
+const turns: (Span & { readonly ranMs: number })[] = [];
 const collections: Span[] = [];
 let cpu = process.cpuUsage();
 let file: number | undefined;
@@ -59,13 +60,15 @@ for (const stream of [process.stdout, process.stderr]) {
     return write(text, ...rest);
   };
 }
-watch(performance.now(), waitedMs());
+watch(performance.now(), waitedMs(), process.cpuUsage());
 
-function watch(lastMs: number, lastWaitedMs: number): void {
+function watch(lastMs: number, lastWaitedMs: number, lastCpu: NodeJS.CpuUsage): void {
   setTimeout(() => {
-    const [nowMs, nowWaitedMs] = [performance.now(), waitedMs()];
-    if (nowMs - lastMs > 1 + TURN_MS_MIN) turns.push({ startMs: lastMs, endMs: nowMs, waitedMs: nowWaitedMs - lastWaitedMs });
-    watch(nowMs, nowWaitedMs);
+    const [nowMs, nowWaitedMs, nowCpu] = [performance.now(), waitedMs(), process.cpuUsage()];
+    const usedMs = (nowCpu.user + nowCpu.system - lastCpu.user - lastCpu.system) / 1000;
+    const ranMs = Math.min(nowMs - lastMs - (nowWaitedMs - lastWaitedMs), usedMs);
+    if (nowMs - lastMs > 1 + TURN_MS_MIN) turns.push({ startMs: lastMs, endMs: nowMs, ranMs });
+    watch(nowMs, nowWaitedMs, nowCpu);
   }, 1).unref();
 }
 
@@ -95,14 +98,13 @@ function begin(): void {
 
 function figures(): TurnFigures {
   note(observer.takeRecords());
-  const all = turns.map((turn) => turn.endMs - turn.startMs - turn.waitedMs);
-  const own = turns.map((turn, i) => all[i]! - collectedIn(turn)).sort((a, b) => a - b);
+  const own = turns.map((turn) => turn.ranMs - collectedIn(turn)).sort((a, b) => a - b);
   const { user, system } = process.cpuUsage(cpu);
   return {
     ownP99Ms: own[Math.floor(own.length * 0.99)] ?? 0,
     ownP999Ms: own[Math.floor(own.length * 0.999)] ?? 0,
     ownMaxMs: own.at(-1) ?? 0,
-    allMaxMs: all.reduce((most, ms) => Math.max(most, ms), 0),
+    allMaxMs: turns.reduce((most, { ranMs }) => Math.max(most, ranMs), 0),
     over20: own.filter((ms) => ms > LONG_MS).length,
     gcMaxMs: collections.reduce((most, { startMs, endMs }) => Math.max(most, endMs - startMs), 0),
     cpuMs: (user + system) / 1000,
