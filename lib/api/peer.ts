@@ -4,7 +4,7 @@
  * They are open while clients still wait for the first round with the peers, because that round consists of them.
  */
 import type { IncomingMessage } from "node:http";
-import { decodeFrame, encodeFrame, FRAME_BYTES_MAX } from "../core/frame.ts";
+import { decodeFrame, encodeSteps, FRAME_BYTES_MAX, inTurns } from "../core/frame.ts";
 import type { Pair } from "../core/json.ts";
 import type { Message } from "../core/message.ts";
 import { json, Refusal, RETRY } from "./answer.ts";
@@ -66,7 +66,7 @@ export function createPeerRoutes(inbox: PeerInbox, takePairs: TakePairs, bodies:
       outgoing.sendDate = false;
       outgoing.removeHeader("connection");
       if (reply === undefined) return new Response(null, { status: 204 });
-      return new Response(encodeFrame(reply) as Uint8Array<ArrayBuffer>, { headers: {} });
+      return new Response((await inTurns(encodeSteps(reply), setImmediate)) as Uint8Array<ArrayBuffer>, { headers: {} });
     },
 
     async replicate({ env: { incoming } }) {

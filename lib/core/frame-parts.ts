@@ -31,11 +31,6 @@ export function readSummary(reader: ByteReader): Summary {
   };
 }
 
-export function writeEntries(writer: ByteWriter, entries: readonly WireEntry[]): void {
-  writer.varint(entries.length);
-  for (const entry of entries) writeEntry(writer, entry);
-}
-
 /** Most entries name nothing that is gone: one bit beside the key's length says so, for a million entries a megabyte less. */
 export function writeEntry(writer: ByteWriter, { key, gone, record }: WireEntry): void {
   const hasGone = gone.length > 0;
@@ -45,7 +40,7 @@ export function writeEntry(writer: ByteWriter, { key, gone, record }: WireEntry)
   writer.bytes(record);
 }
 
-/** What writeEntries makes of them, less the byte that it takes for none. */
+/** What a frame takes for them, less the byte that it takes for none. */
 export function entriesBytes(entries: readonly WireEntry[]): number {
   let bytes = varintBytes(entries.length) - 1;
   for (const { key, gone, record } of entries) {
@@ -61,16 +56,15 @@ function varintBytes(value: number): number {
   return value < 0x80 ? 1 : Math.ceil((32 - Math.clz32(value)) / 7);
 }
 
-export function readEntries(reader: ByteReader): WireEntry[] {
+/** Adds the entries one by one, and tells after each how many there are so far. */
+export function* readEntries(reader: ByteReader, into: WireEntry[]): Generator<number, void, undefined> {
   const count = reader.varint(Math.min(ENTRIES_MAX, reader.left));
-  const entries: WireEntry[] = [];
   let goneLeft = GONE_TOGETHER_MAX;
-  for (let i = 0; i < count; i++) {
+  while (into.length < count) {
     const entry = readEntry(reader, Math.min(GONE_MAX, goneLeft));
     goneLeft -= entry.gone.length;
-    entries.push(entry);
+    yield into.push(entry);
   }
-  return entries;
 }
 
 export function readEntry(reader: ByteReader, goneMax = GONE_MAX): WireEntry {

@@ -4,8 +4,8 @@
  */
 import type { ByteReader, ByteWriter } from "./codec.ts";
 import { malformed, readContext, writeContext } from "./codec.ts";
-import { readEntries, readScattered, readSummary, writeEntries, writeScattered, writeSummary } from "./frame-parts.ts";
-import { summaryOf, type RepairAnswer, type RepairRequest, type SketchFound } from "./message.ts";
+import { readScattered, readSummary, writeScattered, writeSummary } from "./frame-parts.ts";
+import { summaryOf, type RepairAnswer, type RepairRequest, type SketchFound, type WireEntry } from "./message.ts";
 import { Context } from "./context.ts";
 import { RELATIVE_EXCEPTIONS_MAX, type RelativeContext } from "./relative-context.ts";
 
@@ -64,10 +64,9 @@ export function writeRepairAnswer(writer: ByteWriter, answer: RepairAnswer): voi
   if (more) writeContext(writer, answer.covered);
   if (found !== undefined) writeFound(writer, found);
   if (sketch !== undefined) writer.bytes(sketch);
-  writeEntries(writer, answer.entries);
 }
 
-export function readRepairAnswer(reader: ByteReader, exchange: number): RepairAnswer {
+export function readRepairAnswer(reader: ByteReader, exchange: number, entries: readonly WireEntry[]): RepairAnswer {
   const flags = readFlags(reader, IS_MORE | NAMES_DELETIONS | FROM_NOTHING | WITH_SKETCH | WITH_FOUND);
   const has = (flag: number): boolean => (flags & flag) !== 0;
   const summary = has(IS_MORE) && !has(WITH_FOUND) ? undefined : readSummary(reader);
@@ -83,7 +82,7 @@ export function readRepairAnswer(reader: ByteReader, exchange: number): RepairAn
     covered,
     ...(found && { found }),
     ...(sketch && { sketch }),
-    entries: readEntries(reader),
+    entries,
   };
 }
 

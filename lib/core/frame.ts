@@ -7,20 +7,9 @@
 import { crc32 } from "node:zlib";
 import { ByteReader, ByteWriter, malformed, NAME_BYTES_MAX, readContext, writeContext } from "./codec.ts";
 import { ConcordError } from "./errors.ts";
-import {
-  readDots,
-  readEntries,
-  readEntry,
-  readFlag,
-  readKey,
-  readSummary,
-  writeDots,
-  writeEntries,
-  writeEntry,
-  writeSummary,
-} from "./frame-parts.ts";
+import { readDots, readEntries, readEntry, readFlag, readKey, readSummary, writeDots, writeEntry, writeSummary } from "./frame-parts.ts";
 import { readRepairAnswer, readRepairRequest, writeRepairAnswer, writeRepairRequest } from "./frame-repair.ts";
-import { PROTOCOL_VERSION, type Message, type Ping } from "./message.ts";
+import { PROTOCOL_VERSION, type Message, type Ping, type WireEntry } from "./message.ts";
 
 export { entriesBytes } from "./frame-parts.ts";
 
@@ -36,13 +25,30 @@ const KINDS = ["ping", "pong", "push", "push-ack", "repair-request", "repair-ans
 
 export type Decoded = { readonly ok: true; readonly message: Message } | { readonly ok: false; readonly problem: string };
 
+/** Entries of one step: a millisecond or two, in a process that has met few before and has not compiled the code for them. */
+const STEP_ENTRIES = 512;
+
+/** A work in steps, between which others may have their turn. */
+export type Steps<T> = Generator<undefined, T, undefined>;
+
 export function encodeFrame(message: Message): Buffer {
+  return finished(encodeSteps(message));
+}
+
+export function* encodeSteps(message: Message): Steps<Buffer> {
   const writer = new ByteWriter(512);
   writer.uint8(MAGIC);
   writer.uint8(PROTOCOL_VERSION);
   writer.uint8(KINDS.indexOf(message.kind));
   writer.uint32(message.exchange);
   writeBody(writer, message);
+  if ("entries" in message) {
+    writer.varint(message.entries.length);
+    for (const [i, entry] of message.entries.entries()) {
+      if (i % STEP_ENTRIES === STEP_ENTRIES - 1) yield;
+      writeEntry(writer, entry);
+    }
+  }
   writer.uint32(crc32(writer.view()));
   return writer.view();
 }
@@ -54,15 +60,35 @@ export function claimedKind(frame: Uint8Array): Message["kind"] | undefined {
 
 /** Entries of the message are views of `frame`. */
 export function decodeFrame(frame: Uint8Array): Decoded {
+  return finished(decodeSteps(frame));
+}
+
+export function* decodeSteps(frame: Uint8Array): Steps<Decoded> {
   try {
-    return { ok: true, message: readFrame(frame) };
+    return { ok: true, message: yield* readFrame(frame) };
   } catch (error) {
     if (error instanceof ConcordError) return { ok: false, problem: error.message };
     throw error;
   }
 }
 
-function readFrame(frame: Uint8Array): Message {
+/** Each step in a turn of its own, the first in this one. `defer`: setImmediate. */
+export async function inTurns<T>(steps: Steps<T>, defer: (turn: () => void) => void): Promise<T> {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    await new Promise<void>((resolve) => defer(resolve));
+  }
+}
+
+function finished<T>(steps: Steps<T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+function* readFrame(frame: Uint8Array): Steps<Message> {
   if (frame.length > FRAME_BYTES_MAX) throw malformed(`a frame of ${frame.length} bytes where ${FRAME_BYTES_MAX} are the most`);
   if (frame.length < 11) throw malformed(`a frame of ${frame.length} bytes`);
   const body = frame.subarray(0, frame.length - 4);
@@ -73,11 +99,14 @@ function readFrame(frame: Uint8Array): Message {
   if (version !== PROTOCOL_VERSION) throw malformed(`protocol version ${version}; this node speaks ${PROTOCOL_VERSION}`);
   const kind = KINDS[reader.uint8()];
   if (kind === undefined) throw malformed("a message of an unknown kind");
-  const message = readBody(reader, kind, reader.uint32());
+  const entries: WireEntry[] = [];
+  const message = readBody(reader, kind, reader.uint32(), entries);
+  if ("entries" in message) for (const read of readEntries(reader, entries)) if (read % STEP_ENTRIES === 0) yield;
   reader.end();
   return message;
 }
 
+/** All but the entries, with which those frames end that have some. */
 function writeBody(writer: ByteWriter, message: Message): void {
   switch (message.kind) {
     case "ping":
@@ -87,8 +116,7 @@ function writeBody(writer: ByteWriter, message: Message): void {
       writer.fixedChars(message.instance);
       return writeSummary(writer, message.summary);
     case "push":
-      writeContext(writer, message.context);
-      return writeEntries(writer, message.entries);
+      return writeContext(writer, message.context);
     case "push-ack":
       return writer.uint8(message.accepted ? 1 : 0);
     case "repair-request":
@@ -104,19 +132,20 @@ function writeBody(writer: ByteWriter, message: Message): void {
   }
 }
 
-function readBody(reader: ByteReader, kind: Message["kind"], exchange: number): Message {
+/** `entries` are read afterwards. */
+function readBody(reader: ByteReader, kind: Message["kind"], exchange: number, entries: readonly WireEntry[]): Message {
   switch (kind) {
     case "ping":
     case "pong":
       return readPing(reader, kind, exchange);
     case "push":
-      return { kind, exchange, context: readContext(reader, PUSH_EXCEPTIONS_MAX), entries: readEntries(reader) };
+      return { kind, exchange, context: readContext(reader, PUSH_EXCEPTIONS_MAX), entries };
     case "push-ack":
       return { kind, exchange, accepted: readFlag(reader) };
     case "repair-request":
       return readRepairRequest(reader, exchange);
     case "repair-answer":
-      return readRepairAnswer(reader, exchange);
+      return readRepairAnswer(reader, exchange, entries);
     case "read-request":
       return { kind, exchange, key: readKey(reader), held: readDots(reader) };
     case "read-answer":

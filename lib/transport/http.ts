@@ -15,7 +15,7 @@ import type { ClusterKeys } from "../auth/cluster-key.ts";
 import { Conversation, type SealedAnswer } from "../auth/conversation.ts";
 import { TLS_VERSION_MIN, type TlsTexts } from "../auth/tls-files.ts";
 import { ConcordError } from "../core/errors.ts";
-import { decodeFrame, encodeFrame, FRAME_BYTES_MAX } from "../core/frame.ts";
+import { decodeSteps, encodeFrame, FRAME_BYTES_MAX, inTurns } from "../core/frame.ts";
 import type { Message } from "../core/message.ts";
 import type { Transport } from "../core/transport.ts";
 import { reasonOf, wasStale } from "./http-reason.ts";
@@ -146,7 +146,7 @@ export function createHttpTransport(options: HttpTransportOptions): HttpTranspor
     if (peer.isBase) return listeners?.speakBase(to, message);
     if (answer.status === 204 || (answer.status === 503 && answer.isBusy === true)) return;
     if (answer.status !== 200) return listeners?.unreachable(to, `it answered ${answer.status}${saidIn(answer.body)}`);
-    const decoded = decodeFrame(answer.body);
+    const decoded = await inTurns(decodeSteps(answer.body), setImmediate);
     if (!decoded.ok) return listeners?.unreachable(to, `its answer cannot be read: ${decoded.problem}`);
     if (decoded.message.kind === REPLIES[message.kind]) return listeners?.receive(to, decoded.message);
     listeners?.unreachable(to, `it answered a ${message.kind} with a ${decoded.message.kind}`);

@@ -7,7 +7,7 @@ import test from "ava";
 import fc from "fast-check";
 import { ByteWriter } from "../../lib/core/codec.ts";
 import { Context } from "../../lib/core/context.ts";
-import { decodeFrame, encodeFrame, FRAME_BYTES_MAX } from "../../lib/core/frame.ts";
+import { decodeFrame, decodeSteps, encodeFrame, encodeSteps, FRAME_BYTES_MAX, inTurns } from "../../lib/core/frame.ts";
 import { PROTOCOL_VERSION, type Message } from "../../lib/core/message.ts";
 import { framed } from "../support/frames.ts";
 import { anyMessage, plain } from "../support/messages.ts";
@@ -36,6 +36,28 @@ test("every kind of message: round trip", (t) => {
     { numRuns: 300 },
   );
   t.deepEqual([...met].sort(), [...KINDS].sort());
+});
+
+test("a frame of many entries is made and read in several turns, and is the same as in one", async (t) => {
+  const entries = Array.from({ length: 2_000 }, (_, n) => ({ key: `k${n}`, record: Buffer.from(`${n}`), gone: [] }));
+  const push: Message = { kind: "push", exchange: 1, entries, context: new Context() };
+  const turns: number[] = [];
+  const counted = async <T>(steps: Parameters<typeof inTurns<T>>[0]): Promise<T> => {
+    let count = 1;
+    const done = await inTurns(steps, (turn) => {
+      count++;
+      setImmediate(turn);
+    });
+    turns.push(count);
+    return done;
+  };
+  const frame = await counted(encodeSteps(push));
+  t.deepEqual(frame, encodeFrame(push));
+  const decoded = await counted(decodeSteps(frame));
+  t.true(decoded.ok && decoded.message.kind === "push" && decoded.message.entries.length === 2_000);
+  t.deepEqual(turns, [4, 4]);
+  frame[frame.length - 20]! ^= 1;
+  t.false((await inTurns(decodeSteps(frame), setImmediate)).ok);
 });
 
 test("every truncated frame is refused", (t) => {
