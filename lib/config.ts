@@ -17,8 +17,8 @@ export const REPLICA_DEFAULTS: ReplicaDefaults = {
   jitterMs: 1_000,
   /** As much as anybody sends at once (repair/answer.ts): a store of a gigabyte in a thousand requests. */
   answerBytesMax: 1024 * 1024,
-  /** Some seven milliseconds, after which clients are served before the rest of the page is made. */
-  answerStepMax: 2_048,
+  /** Some four milliseconds, after which clients are served before the rest of the page is made. */
+  answerStepMax: 1_024,
   /** Two milliseconds or three, after which clients are answered before the rest of the page is merged. */
   stepEntriesMax: 256,
   /** A second or two of writes at full speed. */
