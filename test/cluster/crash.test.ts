@@ -92,8 +92,8 @@ test.serial("a peer that dies in the middle of a full push: nothing is lost on e
   const entries = pairs("k", 3_000, (i) => `${i} ${"x".repeat(1_000)}`);
   for (let i = 0; i < entries.length; i += 1_000) await putAll(full, entries.slice(i, i + 1_000));
 
-  // A third of it comes, then silence.
-  gates[0]!.hangAfter(1_000_000);
+  // The first page comes, and a part of the second, then silence.
+  gates[0]!.hangAfter(1_600_000);
   await empty.start();
   await waitFor("the middle of the push", () => gates[0]!.isHanging, { nodes });
   await full.end("SIGKILL");
