@@ -196,7 +196,7 @@ export class Replica {
 
   #scrubSome(now: Now): Output[] {
     return this.scrubber.step(now, () => {
-      const outputs = this.#puller.abandon(now);
+      const outputs = this.#repairs.abandon(now);
       for (const { address, isUp } of this.membership.members()) if (isUp) this.#puller.want(address, true, now);
       return [...outputs, ...this.#puller.onTick(now)];
     });

@@ -30,6 +30,11 @@ export class RemovalGuard {
   #heldAtFirst = 0;
   #refused = 0;
 
+  /** For checks: what was held when the window began. */
+  get heldAtFirst(): number {
+    return this.#heldAtFirst;
+  }
+
   /** Until it is told, everything may go. */
   limit(limits: RemovalLimits): void {
     this.#limits = limits;

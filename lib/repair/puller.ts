@@ -71,6 +71,8 @@ export class Puller {
   readonly #failures = new Map<string, number>();
   /** For each peer the sessions in a row that ended as `behind`. */
   readonly #behind = new Map<string, number>();
+  /** Peers that were not asked because they asked themselves, since this node last repaired from them or held the same. */
+  readonly #spared = new Set<string>();
   /** Peers that are being sent pages by this node, and until when the next one may be asked for. */
   readonly #served = new Map<string, number>();
   #session: Session | undefined;
@@ -123,7 +125,18 @@ export class Puller {
 
   /** The peer holds the same now. */
   unwant(peer: string): void {
+    this.#spared.delete(peer);
     if (this.#wanted.get(peer)?.isAsked !== true) this.#wanted.delete(peer);
+  }
+
+  /**
+   * The peer was told all that it had not seen, and is about to hold the same: so it need not be asked, once. If it still differs after that,
+   * then by something that only we lack, though we have seen it: a removal, for instance, of which we have heard without what it removed.
+   */
+  spare(peer: string): void {
+    if (this.#wanted.get(peer)?.isAsked === true || this.#spared.has(peer)) return;
+    this.#wanted.delete(peer);
+    this.#spared.add(peer);
   }
 
   /**
@@ -147,6 +160,7 @@ export class Puller {
   onPeerDown(peer: string, now: Now): Output[] {
     const isAsked = this.#wanted.get(peer)?.isAsked === true;
     this.#wanted.delete(peer);
+    this.#spared.delete(peer);
     this.#served.delete(peer);
     if (isAsked) return [this.#ended({ peer, ...NEVER_BEGUN, result: "interrupted", tookMs: 0, endedMs: now.wallMs })];
     return this.#session?.peer === peer && !this.#session.pull.hasAll ? this.#end("interrupted", now) : [];
@@ -196,6 +210,7 @@ export class Puller {
     for (const [peer, { notBeforeMs, summary, isAsked }] of this.#wanted) {
       if (notBeforeMs > now.monotonicMs || (this.#served.get(peer) ?? 0) > now.monotonicMs) continue;
       this.#wanted.delete(peer);
+      this.#spared.delete(peer);
       // What another peer had was the same.
       if (!isAsked && summary !== undefined && sameSummary(summary, this.#store.summary())) continue;
       const patient = (this.#behind.get(peer) ?? 0) < BEHIND_MAX;

@@ -39,6 +39,11 @@ export class Answers {
     return this.#begun.has(request);
   }
 
+  /** Dots have left the context: what was begun would still claim to have seen them. It is begun anew. */
+  abandon(): void {
+    this.#begun.clear();
+  }
+
   /** The work of one turn on the answer to this request. Undefined when it is to be called again; an error says why there is no answer. */
   step(request: RepairRequest): RepairAnswer | ConcordError | undefined {
     const begun = this.#begun.get(request);

@@ -42,6 +42,12 @@ export class RepairTalk {
     this.#answers = new Answers(deps.store, deps.sketches, deps.options);
   }
 
+  /** Dots have left the context: nothing that took them for seen goes on. */
+  abandon(now: Now): Output[] {
+    this.#answers.abandon();
+    return this.#deps.puller.abandon(now);
+  }
+
   onRequest(from: string, request: RepairRequest, now: Now): Output[] {
     const { store, membership, puller } = this.#deps;
     if (!this.#answers.hasBegun(request)) {
@@ -59,9 +65,9 @@ export class RepairTalk {
     }
     if (membership.find(from) !== undefined) puller.onAnswered(from, answer.more, now);
     // Whoever asks tells what it has seen: when that is more than we have, we are the next to ask. (A sketch does not tell.)
-    // When it is not, the peer holds the same as soon as it has merged the last page.
+    // When it is not, the peer most likely holds the same as soon as it has merged the last page.
     if (membership.find(from)?.isUp === true && !store.context.covers(request.seen)) puller.want(from, false, now);
-    else if (!answer.more && request.bytesMax > 0) puller.unwant(from);
+    else if (!answer.more && request.bytesMax > 0) puller.spare(from);
     return outputs;
   }
 

@@ -59,9 +59,11 @@ export class Clients {
     const startedMs = this.#world.events.nowMs;
     // A node that has not yet heard of any other refuses to promise two copies.
     const copies = Math.min(operation.copies, 1 + life.node.replica.membership.members().length);
+    // A write of the same turn may take the mark away before this one is told.
+    const wasMarked = submitted.some(({ key }) => machine.disk.get(markAt(key)) !== undefined);
     life.kv.write(operations, { copies }).then(
       (receipt) => this.#onReceipt({ ...operation, copies }, machine, submitted, receipt, startedMs),
-      (error: unknown) => this.#onRefusal(operation, machine, submitted, error),
+      (error: unknown) => this.#onRefusal(operation, machine, submitted, wasMarked, error),
     );
     this.#count(operation);
   }
@@ -130,15 +132,14 @@ export class Clients {
     return record.sibling === undefined || disk.isLive(record.dot) || this.#world.ledger.isSuperseded(record.dot, undefined);
   }
 
-  #onRefusal(operation: PlannedOperation, machine: Machine, submitted: readonly Submitted[], error: unknown): void {
+  #onRefusal(operation: PlannedOperation, machine: Machine, submitted: readonly Submitted[], wasMarked: boolean, error: unknown): void {
     this.#world.say(() => `client #${operation.id} is refused: ${String(error)}`);
     const code = error instanceof ConcordError ? error.code : "unknown";
     if (code === "too-few-copies") return this.#world.coverage.count("too-few-copies");
     if (code === "storage-failed" || code === "disk-full" || code === "stopping") return this.#world.coverage.count("refused-storage");
     if (code === "condition-failed" && submitted.some(({ demand }) => demand !== undefined))
       return this.#world.coverage.count("demand-refused");
-    const isMarked = submitted.some(({ key }) => machine.disk.get(markAt(key)) !== undefined);
-    if (code === "damaged" && (machine.disk.damage.happened || isMarked)) return this.#world.coverage.count("refused-damaged");
+    if (code === "damaged" && (machine.disk.damage.happened || wasMarked)) return this.#world.coverage.count("refused-damaged");
     // A key that piles up values under old tokens is refused by its limit.
     if (code !== "too-large") this.#world.fail("needless-refusal", `${machine.name} refused #${operation.id}: ${String(error)}`);
   }

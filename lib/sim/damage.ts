@@ -36,9 +36,9 @@ export class Damage {
     this.#lost.delete(key);
   }
 
-  /** Returns true when an entry went that could not be read. */
-  onWrite(key: StorageKey, value: Uint8Array | undefined): boolean {
-    return this.#records.delete(key) && value === undefined && key.startsWith(ENTRY);
+  /** Returns true when an entry went that could not be read: it was set apart, and may have been written anew in the same batch. */
+  onWrite(key: StorageKey): boolean {
+    return this.#records.delete(key) && key.startsWith(ENTRY);
   }
 
   clear(): void {

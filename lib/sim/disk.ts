@@ -178,7 +178,7 @@ export class Disk {
     let givenUp = false;
     this.#left = new Context();
     for (const { key, value } of batch) {
-      if (this.damage.onWrite(key, value)) givenUp = true;
+      if (this.damage.onWrite(key)) givenUp = true;
       if (value === undefined) {
         if (this.#rows.delete(key)) this.#keys.splice(this.#find(key), 1);
       } else {

@@ -52,7 +52,7 @@ function hearRepair(world: World, name: string, view: View, store: Store, receip
   if (receipt.dropped === 0) return;
   coverage.count("dropped", receipt.dropped);
   const { dropsAllowed, dropShareMax } = plan.settings;
-  const before = store.count + receipt.dropped;
+  const before = Math.max(store.removals.heldAtFirst, store.count + receipt.dropped);
   if (receipt.dropped > Math.max(dropsAllowed, dropShareMax * before)) {
     world.fail("too-many-dropped", `${name} dropped ${receipt.dropped} of ${before} values in one repair`);
   }

@@ -78,6 +78,8 @@ async function converge(world: World, machines: readonly Machine[]): Promise<num
   const drops = world.coverage.of("too-many-drops");
   let rounds = 0;
   for (let round = 1; round <= ROUNDS_END && world.failure === undefined; round++) {
+    // What was damaged while a scrub was under way is for the next one.
+    for (const machine of machines) if (machine.disk.damage.size > 0) machine.scrub();
     await run(world, healedMs + round * ROUND_MS);
     const sinceMs = Math.max(healedMs, world.lastChangeMs);
     rounds = Math.ceil((world.events.nowMs - sinceMs) / ROUND_MS);

@@ -271,3 +271,26 @@ test("a peer that is being sent pages is asked when it has the last one, or has 
     t.deepEqual(shown(puller.onTick(at(next))), ["repair-started", "repair-request 1 to b"], end);
   }
 });
+
+test("a peer that asks is not asked in return, once; if it still differs after that it is, however often it asks", async (t) => {
+  const { puller } = await createBench();
+  const isAsked = (ms: number): boolean => shown(puller.onTick(at(ms))).includes("repair-started");
+  puller.want("b", false, at(0));
+  puller.spare("b");
+  t.false(isAsked(1), "it was told all that it had not seen");
+  puller.want("b", false, at(2));
+  puller.spare("b");
+  t.true(isAsked(3), "and differs all the same");
+
+  for (const reset of [() => puller.unwant("c"), () => puller.onPeerDown("c", at(0))]) {
+    for (let time = 0; time < 3; time++) {
+      puller.want("c", false, at(time));
+      puller.spare("c");
+      t.is(puller.wantedCount, 0, "what has agreed meanwhile, or was gone, is spared anew");
+      reset();
+    }
+  }
+  puller.wantNow("d", at(0));
+  puller.spare("d");
+  t.is(puller.wantedCount, 1, "what an operator wants is done");
+});

@@ -44,10 +44,9 @@ export const DAMAGE_MUTANTS: readonly Mutant[] = [
   {
     name: "a repair goes on with dots that have left the context",
     file: "lib/replica.ts",
-    find: `      const outputs = this.#puller.abandon(now);
+    find: `      const outputs = this.#repairs.abandon(now);
       for (const`,
     replace: `      const outputs: Output[] = [];
       for (const`,
-    from: 600,
   },
 ];

@@ -23,6 +23,13 @@ const repair: readonly Mutant[] = [
     }`,
   },
   {
+    name: "a peer that asks again and again is never asked in return",
+    file: "lib/repair/puller.ts",
+    find: "?.isAsked === true || this.#spared.has(peer)) return;",
+    replace: "?.isAsked === true) return;",
+    from: 600,
+  },
+  {
     name: "a delta is not verified",
     file: "lib/repair/verification.ts",
     find: "#verdict(): Verdict {\n    this.stop();",
