@@ -41,12 +41,4 @@ export const DAMAGE_MUTANTS: readonly Mutant[] = [
     replace: `    node.scrub("damage");
     return undefined as T;`,
   },
-  {
-    name: "a repair goes on with dots that have left the context",
-    file: "lib/replica.ts",
-    find: `      const outputs = this.#repairs.abandon(now);
-      for (const`,
-    replace: `      const outputs: Output[] = [];
-      for (const`,
-  },
 ];
