@@ -5,7 +5,7 @@
  * without this cache a node under steady writes could never verify anybody, because some write is always on its way.
  */
 import type { Context } from "./context.ts";
-import type { Dot } from "./dot.ts";
+import { includesDot, type Dot } from "./dot.ts";
 import type { EntryKey } from "./layout.ts";
 import type { Stamp } from "./time.ts";
 import { Ring } from "./ring.ts";
@@ -28,9 +28,11 @@ export interface Removal {
 }
 
 export class RecentRemovals {
-  readonly #removals: Ring<Removal>;
+  readonly #max: number;
+  #removals: Ring<Removal>;
 
   constructor(max: number) {
+    this.#max = max;
     this.#removals = new Ring(max);
   }
 
@@ -41,6 +43,14 @@ export class RecentRemovals {
   add(dot: Dot, key: EntryKey, by: readonly Dot[], written?: Written): void {
     // Not the sibling itself, which would keep its value in memory.
     this.#removals.add({ dot, key, by, written: written && { writer: written.writer, stamp: written.stamp } });
+  }
+
+  /** The disk has lost these writes: to name one as a reason would be to say that it was removed. */
+  forget(lost: readonly Dot[]): void {
+    if (lost.length === 0) return;
+    const removals = [...this.#removals];
+    this.#removals = new Ring(this.#max);
+    for (const removal of removals) this.#removals.add({ ...removal, by: removal.by.filter((write) => !includesDot(lost, write)) });
   }
 
   /** What is remembered of one key, oldest first. It looks at all of them. */

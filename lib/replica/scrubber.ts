@@ -86,8 +86,10 @@ export class Scrubber {
     running.counts = countsOf(running.audit, step.finding);
     if (this.#sketches.isReady) running.check = this.#sketches.check();
     if (step.finding.kind === "sound") return [];
-    this.#store.amend(step.finding.amendment);
-    return step.finding.amendment.lost.length > 0 ? onAmended() : [];
+    const { amendment } = step.finding;
+    this.#store.amend(amendment);
+    this.#store.recentRemovals.forget(amendment.lost.map(({ dot }) => dot));
+    return amendment.lost.length > 0 ? onAmended() : [];
   }
 
   /** To be called about once a second. */

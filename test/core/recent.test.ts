@@ -92,3 +92,20 @@ test("removals: so many, oldest out first, and a key is known while any of its r
   removals.add(a1, "m", [a6]);
   t.deepEqual([...removals.keys()], ["l", "m"]);
 });
+
+test("removals: a write that the disk has lost is no reason any more; what it removed stays removed", (t) => {
+  const removals = new RecentRemovals(2);
+  removals.add(a1, "k", [a4, a5]);
+  removals.add(a2, "k", [a4]);
+  removals.forget([a4]);
+  t.deepEqual(
+    removals.of("k").map(({ dot, by }) => [dot, by]),
+    [
+      [a1, [a5]],
+      [a2, []],
+    ],
+  );
+  t.deepEqual(unheard(removals, [a1, a2]), [formatDot(a1)]);
+  removals.add(a3, "k", [a6]);
+  t.is(removals.size, 2, "as many as before");
+});

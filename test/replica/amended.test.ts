@@ -55,7 +55,7 @@ test("the asking node does not go on: it would take what it has lost for deleted
   let lost = false;
   for (let pages = 0; pages < 100 && request !== undefined; pages++) {
     let outputs: Output[];
-    do outputs = b.replica.step({ type: "message", from: "a", message: request! }, at(1));
+    do outputs = b.replica.step({ type: "message", from: "a", message: request }, at(1));
     while (has(outputs, "again"));
     if (!lost) await loseX(t, a);
     lost = true;

@@ -41,4 +41,11 @@ export const DAMAGE_MUTANTS: readonly Mutant[] = [
     replace: `    node.scrub("damage");
     return undefined as T;`,
   },
+  {
+    name: "a write that the disk has lost is named as the reason of a removal",
+    file: "lib/replica/scrubber.ts",
+    find: "    this.#store.recentRemovals.forget(amendment.lost.map(({ dot }) => dot));\n",
+    replace: "",
+    from: 7_950,
+  },
 ];
