@@ -33,6 +33,9 @@ const ATTEMPTS_MAX = 3;
  */
 const BEHIND_MAX = 2;
 
+/** Longer than a peer takes to merge a page and to say so; shorter than the usual time between its repairs, when each finds the same. */
+const SPARED_MS = 5_000;
+
 /** The longest pause after failures in a row. */
 const BACKOFF_MAX_MS = 60_000;
 
@@ -71,8 +74,8 @@ export class Puller {
   readonly #failures = new Map<string, number>();
   /** For each peer the sessions in a row that ended as `behind`. */
   readonly #behind = new Map<string, number>();
-  /** Peers that were not asked because they asked themselves, since this node last repaired from them or held the same. */
-  readonly #spared = new Set<string>();
+  /** Peers that were not asked because they asked themselves, and since when; until this node repairs from them or holds the same. */
+  readonly #spared = new Map<string, number>();
   /** Peers that are being sent pages by this node, and until when the next one may be asked for. */
   readonly #served = new Map<string, number>();
   #session: Session | undefined;
@@ -130,13 +133,15 @@ export class Puller {
   }
 
   /**
-   * The peer was told all that it had not seen, and is about to hold the same: so it need not be asked, once. If it still differs after that,
+   * The peer was told all that it had not seen, and is about to hold the same: so it need not be asked, for a while. If it still differs after that,
    * then by something that only we lack, though we have seen it: a removal, for instance, of which we have heard without what it removed.
    */
-  spare(peer: string): void {
-    if (this.#wanted.get(peer)?.isAsked === true || this.#spared.has(peer)) return;
-    this.#wanted.delete(peer);
-    this.#spared.add(peer);
+  spare(peer: string, { monotonicMs }: Now): void {
+    const wanted = this.#wanted.get(peer);
+    if (wanted === undefined || wanted.isAsked) return;
+    const sinceMs = this.#spared.get(peer) ?? monotonicMs;
+    this.#spared.set(peer, sinceMs);
+    if (monotonicMs - sinceMs < SPARED_MS) this.#wanted.delete(peer);
   }
 
   /**

@@ -67,7 +67,7 @@ export class RepairTalk {
     // Whoever asks tells what it has seen: when that is more than we have, we are the next to ask. (A sketch does not tell.)
     // When it is not, the peer most likely holds the same as soon as it has merged the last page.
     if (membership.find(from)?.isUp === true && !store.context.covers(request.seen)) puller.want(from, false, now);
-    else if (!answer.more && request.bytesMax > 0) puller.spare(from);
+    else if (!answer.more && request.bytesMax > 0) puller.spare(from, now);
     return outputs;
   }
 

@@ -272,25 +272,31 @@ test("a peer that is being sent pages is asked when it has the last one, or has 
   }
 });
 
-test("a peer that asks is not asked in return, once; if it still differs after that it is, however often it asks", async (t) => {
+test("a peer that asks is not asked in return for a while; if it still differs then it is, however often it asks", async (t) => {
   const { puller } = await createBench();
   const isAsked = (ms: number): boolean => shown(puller.onTick(at(ms))).includes("repair-started");
-  puller.want("b", false, at(0));
-  puller.spare("b");
-  t.false(isAsked(1), "it was told all that it had not seen");
-  puller.want("b", false, at(2));
-  puller.spare("b");
-  t.true(isAsked(3), "and differs all the same");
+  for (const ms of [0, 100, 4_900]) {
+    puller.want("b", false, at(ms));
+    puller.spare("b", at(ms));
+    t.false(isAsked(ms + 1), "it was told all that it had not seen");
+  }
+  puller.want("b", false, at(5_000));
+  puller.spare("b", at(5_000));
+  t.true(isAsked(5_001), "and differs all the same");
 
   for (const reset of [() => puller.unwant("c"), () => puller.onPeerDown("c", at(0))]) {
-    for (let time = 0; time < 3; time++) {
-      puller.want("c", false, at(time));
-      puller.spare("c");
+    for (const ms of [0, 6_000, 12_000]) {
+      puller.want("c", false, at(ms));
+      puller.spare("c", at(ms));
       t.is(puller.wantedCount, 0, "what has agreed meanwhile, or was gone, is spared anew");
       reset();
     }
   }
-  puller.wantNow("d", at(0));
-  puller.spare("d");
+  puller.spare("d", at(0));
+  puller.want("d", false, at(9_000));
+  puller.spare("d", at(9_000));
+  t.is(puller.wantedCount, 0, "nobody is spared who was not wanted");
+  puller.wantNow("e", at(0));
+  puller.spare("e", at(0));
   t.is(puller.wantedCount, 1, "what an operator wants is done");
 });

@@ -25,8 +25,8 @@ const repair: readonly Mutant[] = [
   {
     name: "a peer that asks again and again is never asked in return",
     file: "lib/repair/puller.ts",
-    find: "?.isAsked === true || this.#spared.has(peer)) return;",
-    replace: "?.isAsked === true) return;",
+    find: "if (monotonicMs - sinceMs < SPARED_MS) this.#wanted.delete(peer);",
+    replace: "this.#wanted.delete(peer);",
     from: 600,
   },
   {
