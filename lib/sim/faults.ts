@@ -71,10 +71,7 @@ export class Faults {
       machine.slow(0, 0);
       const failed = machine.disk.state !== "well";
       machine.disk.state = "well";
-      if (machine.store !== undefined && !failed) {
-        if (machine.disk.damage.size > 0) machine.scrub();
-        continue;
-      }
+      if (machine.store !== undefined && !failed) continue;
       machine.crash();
       machine.start();
     }
