@@ -58,15 +58,14 @@ export async function openStream(wire: Wire, node: string, ask: Ask, silenceMsMa
     const abort = (): void => controller.abort(signal.reason);
     signal.addEventListener("abort", abort);
     try {
-      return await send(wire, node, ask, controller.signal);
+      const answer = await send(wire, node, ask, controller.signal);
+      if (ask.fine.includes(answer.status)) return answer;
+      throw refusalIn(node, answer.status, new TextDecoder().decode(await readAll(answer, node)));
     } finally {
       signal.removeEventListener("abort", abort);
     }
   });
-  if (!ask.fine.includes(response.status)) throw refusalIn(node, response.status, await response.text());
-  const close = (): void => controller.abort();
-  const silent = (): void => controller.abort(new Error(`nothing came for ${silenceMsMax / 1000} s`));
-  return { node, chunks: chunksOf(response, silenceMsMax, silent), close };
+  return { node, chunks: chunksOf(response, silenceMsMax, controller), close: () => controller.abort() };
 }
 
 function send({ fetch, token }: Wire, node: string, { method, path, headers, body }: Ask, signal: AbortSignal): Promise<Response> {
@@ -130,10 +129,11 @@ async function readAll(response: Response, node: string): Promise<Uint8Array<Arr
   return bytes;
 }
 
-async function* chunksOf(response: Response, silenceMsMax: number, silent: () => void): AsyncGenerator<Uint8Array> {
+async function* chunksOf(response: Response, silenceMsMax: number, controller: AbortController): AsyncGenerator<Uint8Array> {
+  const silent = (): void => controller.abort(new Error(`nothing came for ${silenceMsMax / 1000} s`));
   let timer = setTimeout(silent, silenceMsMax);
   try {
-    for await (const chunk of partsOf(response)) {
+    for await (const chunk of partsOf(response, controller.signal)) {
       clearTimeout(timer);
       yield chunk;
       timer = setTimeout(silent, silenceMsMax);
@@ -143,25 +143,33 @@ async function* chunksOf(response: Response, silenceMsMax: number, silent: () =>
   }
 }
 
-/** With a reader: not every browser iterates over streams. */
-async function* partsOf({ body }: Response): AsyncGenerator<Uint8Array> {
+/**
+ * With a reader: not every browser iterates over streams. When the signal is aborted its reason is thrown, whatever becomes of the body: Node's
+ * fetch hands the reason on only while the Response is there, which it holds weakly, and says "terminated" otherwise.
+ */
+async function* partsOf({ body }: Response, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
   if (body === null) return;
   const reader = (body as ReadableStream<Uint8Array>).getReader();
+  const cancel = (): Promise<void> => reader.cancel().catch(() => undefined);
+  const stop = (): void => void cancel();
+  signal?.addEventListener("abort", stop);
   let ended = false;
   try {
     for (;;) {
+      signal?.throwIfAborted();
       const { done, value } = await reader.read();
-      if (done) {
-        ended = true;
-        return;
-      }
+      ended = done;
+      if (done) break;
       yield value;
     }
+    signal?.throwIfAborted();
   } catch (error) {
+    signal?.throwIfAborted();
     ended = true;
     throw error;
   } finally {
-    if (!ended) await reader.cancel().catch(() => undefined);
+    signal?.removeEventListener("abort", stop);
+    if (!ended) await cancel();
   }
 }
 

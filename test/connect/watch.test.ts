@@ -2,7 +2,7 @@
 import type { ServerResponse } from "node:http";
 import test from "ava";
 import { ClientError, connect, type Change, type Watch } from "../../lib/connect.ts";
-import { openStream } from "../../lib/connect/exchange.ts";
+import { openStream, type Ask, type Fetch } from "../../lib/connect/exchange.ts";
 import { startTestNode, until } from "../support/nodes.ts";
 import { NOBODY, problem, startStub } from "./support.ts";
 
@@ -126,14 +126,64 @@ test("what keeps the first connection from being opened is thrown", async (t) =>
   t.is(((await collect(connect(refusing).watch()).ended) as ClientError).code, "invalid");
 });
 
+const WATCH: Ask = { method: "GET", path: "/v1/watch", fine: [200] };
+
+/** Opens it, and returns what was read and the error with which it ended. */
+async function readToEnd(fetch: Fetch, url: string, silenceMsMax: number): Promise<readonly [texts: readonly string[], error: unknown]> {
+  const { chunks } = await openStream({ fetch, token: undefined, timeoutMs: 10_000 }, url, WATCH, silenceMsMax);
+  const texts: string[] = [];
+  try {
+    for await (const chunk of chunks) texts.push(new TextDecoder().decode(chunk));
+  } catch (error) {
+    return [texts, error];
+  }
+  return [texts, undefined];
+}
+
 test("a stream that falls silent is given up", async (t) => {
   const url = await startStub(t, (_, outgoing) => void outgoing.writeHead(200).write("id: a-1\n\n"));
-  const wire = { fetch: (input: string, init: RequestInit) => fetch(input, init), token: undefined, timeoutMs: 10_000 };
-  const { chunks } = await openStream(wire, url, { method: "GET", path: "/v1/watch", fine: [200] }, 500);
-  const texts: string[] = [];
-  const read = async (): Promise<void> => {
-    for await (const chunk of chunks) texts.push(new TextDecoder().decode(chunk));
-  };
-  await t.throwsAsync(read, { message: "nothing came for 0.5 s" });
+  const [texts, error] = await readToEnd((input, init) => fetch(input, init), url, 500);
+  t.is((error as Error).message, "nothing came for 0.5 s");
   t.deepEqual(texts, ["id: a-1\n\n"]);
+});
+
+/** A fetch whose body says one line and then nothing more, and, once it is aborted, does what is told. */
+function fetchWith(onAbort: (body: ReadableStreamDefaultController<Uint8Array>) => void): Fetch {
+  return (_, { signal }) => {
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(new TextEncoder().encode("id: a-1\n\n"));
+        signal?.addEventListener("abort", () => onAbort(controller));
+      },
+    });
+    return Promise.resolve(new Response(body));
+  };
+}
+
+const AFTER_ABORT: Record<string, (body: ReadableStreamDefaultController<Uint8Array>) => void> = {
+  "breaks with an error of its own": (body) => body.error(new TypeError("terminated")),
+  ends: (body) => body.close(),
+  "goes on as if nothing had been": () => undefined,
+};
+
+for (const [what, onAbort] of Object.entries(AFTER_ABORT)) {
+  test(`a body that ${what} when it is aborted: the reason is thrown all the same`, async (t) => {
+    const [texts, error] = await readToEnd(fetchWith(onAbort), NOBODY, 20);
+    t.is((error as Error).message, "nothing came for 0.02 s");
+    t.deepEqual(texts, ["id: a-1\n\n"]);
+
+    const stopped = new AbortController();
+    const reason = new Error("enough");
+    const watch = connect({ nodes: [NOBODY], fetch: fetchWith(onAbort) }).watch({ signal: stopped.signal });
+    await watch.opened;
+    const { ended } = collect(watch);
+    stopped.abort(reason);
+    t.is(await ended, reason);
+  });
+}
+
+test("a refusal whose text does not end is given up in time", async (t) => {
+  const url = await startStub(t, (_, outgoing) => void outgoing.writeHead(503).write("not yet"));
+  const wire = { fetch: (input: string, init: RequestInit) => fetch(input, init), token: undefined, timeoutMs: 500 };
+  await t.throwsAsync(openStream(wire, url, WATCH, 10_000), { instanceOf: ClientError, code: "timeout" });
 });
