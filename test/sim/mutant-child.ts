@@ -5,19 +5,13 @@
 import { pathToFileURL } from "node:url";
 import type { FaultName } from "../../lib/sim/plan.ts";
 import type { runSeeds as RunSeeds } from "../../lib/sim/campaign.ts";
-
-export interface MutantResult {
-  readonly seeds: number;
-  readonly seed: number | undefined;
-  readonly check: string | undefined;
-  readonly detail: string | undefined;
-}
+import { CRASHED, type MutantResult } from "./mutant-verdict.ts";
 
 const [root = "", from = "1", count = "2000", ...faults] = process.argv.slice(2);
 const limits = faults.length === 0 ? {} : { faults: faults as FaultName[] };
-// A mutant may break in ways that no check foresees; that is a catch as well, and ends the run.
+// A mutant may break in ways that no check foresees. That ends the run, and is no catch (mutant-verdict.ts).
 process.on("unhandledRejection", (error) =>
-  finish({ seeds: current, seed: Number(from) + current - 1, check: "crashed", detail: String(error) }),
+  finish({ seeds: current, seed: Number(from) + current - 1, check: CRASHED, detail: String(error) }),
 );
 
 let current = 1;
@@ -29,7 +23,7 @@ try {
   finish({
     seeds: current,
     seed: Number(from) + current - 1,
-    check: "crashed",
+    check: CRASHED,
     detail: error instanceof Error ? (error.stack ?? "") : String(error),
   });
 }

@@ -173,7 +173,7 @@ const expiry: readonly Mutant[] = [
     replace: `for (const { key, dot } of due) {
       const before = this.read(key);
       const after = remove(before, [dot]);
-      if (after.length !== before.length) this.#apply(key, before, after);
+      if (after.length !== before.length) this.#apply(key, before, after, []);
     }
     return nowMs < 0 ? [this.put("", undefined!, 0)] : [];`,
   },

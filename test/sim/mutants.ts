@@ -1,6 +1,6 @@
 /**
  * `npm run sim:mutants`: plants each bug of mutant-table.ts into a copy of the sources and lets the simulator loose on it. A bug that no
- * seed finds means that a check is blind, and fails the command.
+ * seed finds means that a check is blind, and fails the command. What counts as found is said in mutant-verdict.ts.
  *
  * The sources are compiled once, and of a copy only the file with the bug: a process that compiles for itself takes longer to load than to
  * find most bugs.
@@ -10,13 +10,16 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "n
 import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import ts from "typescript";
+import { runSeeds } from "../../lib/sim/campaign.ts";
 import { ROOT } from "../support/launch.ts";
-import type { MutantResult } from "./mutant-child.ts";
 import { MUTANTS, type Mutant } from "./mutant-table.ts";
+import { problemOf, whyNotCaught, type MutantResult } from "./mutant-verdict.ts";
 
 const SEEDS_MAX = 2_000;
 
 const CHILD = "test/sim/mutant-child.ts";
+/** What the child needs beside the sources of the program. */
+const CHILD_FILES = [CHILD, "test/sim/mutant-verdict.ts"];
 const COMPILING: ts.CompilerOptions = {
   target: ts.ScriptTarget.ES2023,
   module: ts.ModuleKind.ESNext,
@@ -27,6 +30,7 @@ const COMPILING: ts.CompilerOptions = {
 interface Row {
   readonly mutant: Mutant;
   readonly result: MutantResult | undefined;
+  /** Why it is not caught. */
   readonly problem: string | undefined;
   readonly seconds: number;
 }
@@ -36,13 +40,15 @@ const chosen = MUTANTS.filter(({ name }) => name.includes(only));
 const startedMs = performance.now();
 const rows: Row[] = [];
 const waiting = [...chosen];
+/** What the unchanged program makes of a seed, by the seed and the faults. */
+const unchanged = new Map<string, Promise<string | undefined>>();
 const compiled = await compileAll();
 try {
   await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, lane));
 } finally {
   await rm(compiled, { recursive: true, force: true });
 }
-const survivors = rows.filter(({ result, problem }) => problem !== undefined || result?.check === undefined);
+const survivors = rows.filter(({ problem }) => problem !== undefined);
 const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
 console.log(
   survivors.length === 0
@@ -61,16 +67,31 @@ async function lane(): Promise<void> {
 
 async function runMutant(mutant: Mutant): Promise<Row> {
   const beganMs = performance.now();
+  const rowOf = (outcome: MutantResult | string, problem: string | undefined): Row => {
+    const seconds = (performance.now() - beganMs) / 1000;
+    return typeof outcome === "string"
+      ? { mutant, result: undefined, problem: outcome, seconds }
+      : { mutant, result: outcome, problem, seconds };
+  };
   const folder = await mkdtemp(join(tmpdir(), "concord-mutant-"));
   try {
-    const problem = await plant(mutant, folder);
-    const outcome = problem === undefined ? await hunt(folder, mutant) : problem;
-    const secondsTaken = (performance.now() - beganMs) / 1000;
-    if (typeof outcome === "string") return { mutant, result: undefined, problem: outcome, seconds: secondsTaken };
-    return { mutant, result: outcome, problem: undefined, seconds: secondsTaken };
+    const outcome = problemOf(mutant) ?? (await plant(mutant, folder)) ?? (await hunt(folder, mutant));
+    return rowOf(outcome, typeof outcome === "string" ? undefined : await whyNotCaught(outcome, (seed) => playUnchanged(seed, mutant)));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** In this process: it has nothing to do but to wait, and many bugs show with the same few seeds. */
+function playUnchanged(seed: number, { faults }: Mutant): Promise<string | undefined> {
+  const name = `${seed} ${faults?.join(" ") ?? ""}`;
+  let played = unchanged.get(name);
+  if (played === undefined) {
+    const limits = faults === undefined ? {} : { faults };
+    played = runSeeds({ from: seed, count: 1, limits }).then(({ failed }) => failed?.outcome.failure?.check);
+    unchanged.set(name, played);
+  }
+  return played;
 }
 
 /** Returns the folder with what a process needs to play the simulator. */
@@ -79,7 +100,7 @@ async function compileAll(): Promise<string> {
   await cp(join(ROOT, "package.json"), join(folder, "package.json"));
   await symlink(join(ROOT, "node_modules"), join(folder, "node_modules"));
   const files = (await readdir(join(ROOT, "lib"), { recursive: true })).filter((file) => file.endsWith(".ts"));
-  for (const file of [...files.map((name) => join("lib", name)), CHILD])
+  for (const file of [...files.map((name) => join("lib", name)), ...CHILD_FILES])
     await compile(file, await readFile(join(ROOT, file), "utf8"), folder);
   return folder;
 }
@@ -133,6 +154,5 @@ function hunt(folder: string, { from = 1, faults = [] }: Mutant): Promise<Mutant
 function lineOf({ mutant, result, problem, seconds: took }: Row): string {
   const time = `${took.toFixed(1)} s`.padStart(7);
   if (problem !== undefined) return `✘ ${time}  ${mutant.name}: ${problem}`;
-  if (result?.check === undefined) return `✘ ${time}  ${mutant.name}: survived ${result?.seeds} seeds`;
-  return `✔ ${time}  ${mutant.name.padEnd(64)} seed ${String(result.seed).padStart(4)}  ${result.check}`;
+  return `✔ ${time}  ${mutant.name.padEnd(64)} seed ${String(result?.seed).padStart(4)}  ${result?.check}`;
 }
