@@ -169,10 +169,15 @@ test("a peer without /peer is spoken to in the base protocol until it has been a
 
 test("after close nothing is sent and nothing is said", async (t) => {
   let requests = 0;
-  const { url } = await startPeer(t, () => requests++);
+  let arrived: () => void = () => undefined;
+  const first = new Promise<void>((resolve) => (arrived = resolve));
+  const { url } = await startPeer(t, () => {
+    requests++;
+    arrived();
+  });
   const { transport, heard } = createBench(t);
   transport.send(url, ping);
-  await pause(100);
+  await first;
   await transport.close();
   transport.send(url, ping);
   await pause(100);
