@@ -37,8 +37,9 @@ export class HostilePeer {
   lie: Lie | undefined;
   /** False breaks every connection off: the node takes it for gone. */
   isThere = true;
-  /** Repair requests that it has had, and what the last one said that the node has seen. */
+  /** Repair requests that it has had. */
   requests = 0;
+  /** What they all said that the node has seen: one that is not answered comes again as it was, and knows less than a newer one. */
   seen = new Context();
 
   private constructor(url: string) {
@@ -65,7 +66,7 @@ export class HostilePeer {
     if (message.kind === "push") return void outgoing.end(encodeFrame({ kind: "push-ack", exchange: message.exchange, accepted: true }));
     if (message.kind !== "repair-request") return void outgoing.writeHead(204).end();
     this.requests++;
-    if (message.sketch === undefined && !message.seen.isEmpty) this.seen = message.seen;
+    if (message.sketch === undefined && !message.seen.isEmpty) this.seen.join(message.seen);
     const said = this.lie?.(message, outgoing);
     if (said !== undefined) outgoing.end("kind" in said ? encodeFrame(said) : said);
   }
