@@ -23,7 +23,7 @@ for (const lesson of lessons) {
   test.serial(`examples/${lesson}`, async (t) => runLesson(t, `examples/${lesson}/README.md`));
 }
 
-test.serial("README: the session", async (t) => runLesson(t, "README.md", "A session"));
+test.serial("README: the session", async (t) => runLesson(t, "README.md", { section: "A session", compiles: true }));
 
 /** The README's block of that name, to be run in a clone. */
 function programIn(name: string, clone: Clone): string {
@@ -38,7 +38,7 @@ function programIn(name: string, clone: Clone): string {
 }
 
 test.serial("README: the programs that run a node, connect to one, embed one, and use the adapters", async (t) => {
-  const clone = await cloneFor(t);
+  const clone = await cloneFor(t, { compiles: true });
   const run = async (name: string, after = ""): Promise<string[]> => {
     clone.write(`${name}.ts`, `${programIn(name, clone)}\n${after}`);
     return clone.run(`node --import=tsx ${name}.ts`);
@@ -54,7 +54,7 @@ test.serial("README: the programs that run a node, connect to one, embed one, an
 });
 
 test.serial("README: every flag of serve and up is in the table, with its default", async (t) => {
-  const clone = await cloneFor(t);
+  const clone = await cloneFor(t, { compiles: false });
   const readme = readText("README.md");
   for (const command of ["serve", "up"]) {
     const help = (await clone.run(`node --import=tsx cmd/main.ts ${command} --help`)).join(" ").replace(/\s+/g, " ");
@@ -82,13 +82,19 @@ function isRowOf(line: string, name: string, command: string, value: string): bo
   return flag?.split("=")[0] === `--${name}` && of === command && byDefault?.includes(value.replace(/[,.]$/, "")) === true;
 }
 
-async function runLesson(t: ExecutionContext, path: string, section?: string): Promise<void> {
+interface LessonOptions {
+  /** Only this one of a longer text. */
+  readonly section?: string;
+  readonly compiles?: boolean;
+}
+
+async function runLesson(t: ExecutionContext, path: string, { section, compiles = false }: LessonOptions = {}): Promise<void> {
   t.timeout(LESSON_MS_MAX);
   const text = readText(path);
   const steps = parseLesson(text, section);
   t.true(steps.length > 3);
   const outputs = new Map<Step, readonly string[]>();
-  const clone = await cloneFor(t);
+  const clone = await cloneFor(t, { compiles });
   await runSteps(steps, {
     clone,
     onDifference({ step, printed }) {
@@ -142,8 +148,9 @@ function compare(t: ExecutionContext, path: string, { kind, terminal, lines, exp
   t.deepEqual(printed.map(plain), expected.map(plain), `${path}, line ${place.from}: ${what}`);
 }
 
-async function cloneFor(t: ExecutionContext): Promise<Clone> {
-  const clone = await makeClone();
+/** `compiles`: as it is for whoever has just cloned this repository. */
+async function cloneFor(t: ExecutionContext, { compiles }: { readonly compiles: boolean }): Promise<Clone> {
+  const clone = await makeClone({ compiles });
   t.teardown(() => clone.remove());
   return clone;
 }

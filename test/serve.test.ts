@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import { ConcordError } from "../lib/core/errors.ts";
 import { startNode } from "../lib/serve.ts";
 import { createMemoryStorage } from "../lib/storage/memory.ts";
@@ -46,19 +46,34 @@ test("a node that was away is repaired, and nothing that it wrote is lost", asyn
   t.is(a.lines.filter((line) => line === "All peers are up").length, 1);
 });
 
-test("a client's request waits for the first round with the peers, and a peer's does not", async (t) => {
+/** A peer that takes connections and says nothing until it is told to break them off. */
+async function startSilent(t: ExecutionContext): Promise<{ readonly url: string; breakOff(): void }> {
   const silent = createServer(() => undefined);
   await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
-  t.teardown(() => silent.closeAllConnections());
-  t.teardown(() => silent.close());
-  const { port } = silent.address() as { port: number };
-  const node = await startTestNode(t, { peers: [`http://localhost:${port}`], timeoutMs: 2_000 });
+  const breakOff = (): void => {
+    silent.close();
+    silent.closeAllConnections();
+  };
+  t.teardown(breakOff);
+  return { url: `http://localhost:${(silent.address() as { port: number }).port}`, breakOff };
+}
+
+test("a client's request waits for the first round with the peers, and a peer's does not", async (t) => {
+  const peer = await startSilent(t);
+  const node = await startTestNode(t, { peers: [peer.url], timeoutMs: 60_000 });
   let answered = false;
   const reading = send(node.url, "GET", "/store/key?key=x").finally(() => (answered = true));
   t.is((await send(node.url, "GET", "/ping")).status, 200);
   t.is((await send(node.url, "GET", "/status")).status, 200);
   t.false(answered, "the read was sent first");
+  peer.breakOff();
   t.is((await reading).status, 404);
+});
+
+test("a client does not wait for ever for a peer that is silent", async (t) => {
+  const peer = await startSilent(t);
+  const node = await startTestNode(t, { peers: [peer.url], timeoutMs: 500 });
+  t.is((await send(node.url, "GET", "/store/key?key=x")).status, 404);
 });
 
 test("a request that comes while the node is opening is answered", async (t) => {

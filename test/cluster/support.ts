@@ -14,7 +14,8 @@ import { MAIN, ROOT } from "../support/launch.ts";
 import { openGate, type Gate } from "./gate.ts";
 
 const LINES_KEPT = 200;
-const WAIT_MS = 20_000;
+/** Only for what does not come about at all. On a machine that is busy otherwise a node may need half a minute to start. */
+const WAIT_MS = 60_000;
 
 export interface NodeOptions {
   readonly name?: string;

@@ -6,8 +6,10 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
+export const LOADER_URL = new URL("../../.ci/typescript.mjs", import.meta.url).href;
+
 /** What node needs before a TypeScript file of the tests. */
-export const LOADER = `--import=${new URL("../../.ci/typescript.mjs", import.meta.url).href}`;
+export const LOADER = `--import=${LOADER_URL}`;
 
 const built = process.env.TEST_BUILT;
 
