@@ -19,6 +19,9 @@ const lessons = readdirSync(new URL("examples", root)).filter((name) => existsSy
 /** A lesson takes ten seconds on a machine that does nothing else. */
 const LESSON_MS_MAX = 120_000;
 
+/** Runs of a lesson whose picture is far from the one that it shows: what the code sends is the same in all of them. */
+const ROUNDS_MAX = 4;
+
 for (const lesson of lessons) {
   test.serial(`examples/${lesson}`, async (t) => runLesson(t, `examples/${lesson}/README.md`));
 }
@@ -89,43 +92,48 @@ interface LessonOptions {
 }
 
 async function runLesson(t: ExecutionContext, path: string, { section, compiles = false }: LessonOptions = {}): Promise<void> {
-  t.timeout(LESSON_MS_MAX);
   const text = readText(path);
   const steps = parseLesson(text, section);
   t.true(steps.length > 3);
-  const outputs = new Map<Step, readonly string[]>();
-  const clone = await cloneFor(t, { compiles });
-  await runSteps(steps, {
-    clone,
-    onDifference({ step, printed }) {
-      outputs.set(step, printed);
-      return isUpdate;
-    },
-  });
-  if (isUpdate) writeFileSync(new URL(path, root), replaceOutputs(text, outputs));
-  else for (const [step, printed] of outputs) compare(t, path, step, printed);
-  if (outputs.size > 0 && !isUpdate) return;
-  for (const [, name = ""] of text.matchAll(/!\[[^\]]*\]\(([\w-]+\.svg)\)/g)) comparePicture(t, path, name, clone.read(`data/${name}`));
+  for (let round = 1; ; round++) {
+    t.timeout(LESSON_MS_MAX);
+    const outputs = new Map<Step, readonly string[]>();
+    const clone = await cloneFor(t, { compiles });
+    await runSteps(steps, {
+      clone,
+      onDifference({ step, printed }) {
+        outputs.set(step, printed);
+        return isUpdate;
+      },
+    });
+    if (isUpdate) writeFileSync(new URL(path, root), replaceOutputs(text, outputs));
+    else for (const [step, printed] of outputs) compare(t, path, step, printed);
+    if (outputs.size > 0 && !isUpdate) return;
+    const pictures = [...text.matchAll(/!\[[^\]]*\]\(([\w-]+\.svg)\)/g)].map(([, name = ""]) => name);
+    const far = pictures.flatMap((name) => comparePicture(t, path, name, clone.read(`data/${name}`)));
+    if (far.length === 0) return;
+    if (round === ROUNDS_MAX) return t.fail(far.join("; "));
+    await clone.remove();
+  }
 }
 
 /**
  * A picture that a lesson shows is one that its commands drew, by the code as it is now: the same but for the figures, which are the
- * lesson's own, and near those of this run. How many pings pass in a run is chance, and on a busy machine many do.
+ * lesson's own, and near those of this run; returns those that are not. How many pings pass in a run is chance, and so is which node asks
+ * first: on a busy machine a lesson is run again.
  */
-function comparePicture(t: ExecutionContext, path: string, name: string, drawn: string): void {
+function comparePicture(t: ExecutionContext, path: string, name: string, drawn: string): string[] {
   const shown = new URL(path.replace(/[^/]*$/, name), root);
   if (isUpdate) writeFileSync(shown, drawn);
   const kept = readFileSync(shown, "utf8");
   t.is(withoutFigures(drawn), withoutFigures(kept), `${path}: ${name} is not what the lesson draws: UPDATE_LESSONS=1 writes it anew`);
   const [figures, bytes] = [bytesIn(kept), bytesIn(drawn)];
   t.true(figures.length > 3 && bytes.length === figures.length);
-  for (const [i, figure] of figures.entries()) {
-    t.true(
-      figure / FIGURE_FACTOR <= bytes[i]! && bytes[i]! <= FIGURE_FACTOR * figure,
-      `${path}: ${name} says ${figure} bytes, this run ${bytes[i]}`,
-    );
+  for (const figure of figures) {
     if (figure < FIGURE_MAX) t.true(readText(path).includes(figure.toLocaleString("en")), `${path} does not say the ${figure} of ${name}`);
   }
+  const isNear = (figure: number, now: number): boolean => figure / FIGURE_FACTOR <= now && now <= FIGURE_FACTOR * figure;
+  return figures.flatMap((figure, i) => (isNear(figure, bytes[i]!) ? [] : [`${path}: ${name} says ${figure} bytes, this run ${bytes[i]}`]));
 }
 
 /** Enough to notice that something else is sent than the lesson says. */

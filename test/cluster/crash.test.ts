@@ -18,7 +18,7 @@ import {
 } from "./support.ts";
 
 test.serial("a node that is killed with kill -9 in the middle of writes has every acknowledged write when it is back", async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const [port = 0] = await freePorts(1);
   const node = await new TestNode(t, port, { folder: await temporaryFolder(t) }).start();
   const acknowledged = new Map<string, number>();
@@ -51,7 +51,7 @@ test.serial("a node that is killed with kill -9 in the middle of writes has ever
 });
 
 test.serial("a peer that accepts connections and never answers is down after the timeout, and hinders nobody", async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const { nodes, gates } = await startedCluster(t, { count: 2, memory: true, timeout: 2 });
   const [node, silent] = nodes as [TestNode, TestNode];
   gates[1]!.hang();
@@ -85,7 +85,7 @@ test.serial("a peer that accepts connections and never answers is down after the
 });
 
 test.serial("a peer that dies in the middle of a full push: nothing is lost on either side, and the rest comes later", async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const { nodes, gates } = await createCluster(t, { count: 2 });
   const [full, empty] = nodes as [TestNode, TestNode];
   await full.start();

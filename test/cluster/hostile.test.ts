@@ -169,7 +169,7 @@ test.serial("frames that a hostile peer sends: each is refused and counted, the 
 });
 
 test.serial("answers that a node has asked for: endless, trickling, or larger than they look", async (t) => {
-  t.timeout(120_000);
+  t.timeout(240_000);
   const siege = await besiege(t);
   const { node, peer } = siege;
   let count = 0;
@@ -219,7 +219,7 @@ function gaps(): Context {
 }
 
 test.serial("stamps that are far in the future are counted and never followed", async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const siege = await besiege(t);
   const { node, peer } = siege;
   const future = { ms: Date.now() + 100 * 365 * 86_400_000, tick: 0 };

@@ -7,7 +7,7 @@ import test from "ava";
 import { allDown, allUp, contentOf, createCluster, pairs, putAll, sameData, startedCluster, waitFor, type TestNode } from "./support.ts";
 
 test.serial("a restart faster than the ping interval loses nothing on any node, even of a node that comes back empty", async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const { nodes } = await startedCluster(t, { count: 2, memory: true, pingfreq: 30, timeout: 30 });
   const [kept, restarted] = nodes as [TestNode, TestNode];
   await putAll(kept, pairs("a", 50));
@@ -28,7 +28,7 @@ test.serial("a restart faster than the ping interval loses nothing on any node, 
 });
 
 test.serial("a node whose data folder was deleted refills from the others, and keeps what is written to it meanwhile", async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const { nodes } = await startedCluster(t, { count: 2 });
   const [other, emptied] = nodes as [TestNode, TestNode];
   await putAll(other, pairs("k", 300));
@@ -45,7 +45,7 @@ test.serial("a node whose data folder was deleted refills from the others, and k
 });
 
 test.serial("apart: both sides keep their writes, what one side deleted stays deleted, and one value of a key wins on both", async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const cluster = await startedCluster(t, { count: 2 });
   const { nodes } = cluster;
   const [one, two] = nodes as [TestNode, TestNode];
@@ -75,7 +75,7 @@ test.serial("apart: both sides keep their writes, what one side deleted stays de
 });
 
 test.serial("three nodes, each alone, hold the sum of all when they meet again", async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const cluster = await startedCluster(t, { count: 3 });
   const { nodes } = cluster;
   await putAll(nodes[0]!, pairs("shared", 9));
@@ -98,7 +98,7 @@ test.serial("three nodes, each alone, hold the sum of all when they meet again",
 });
 
 test.serial("nodes may be started in any order, and written to before the others exist", async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const { nodes } = await createCluster(t, { count: 3, memory: true });
   const [first, second, third] = nodes as [TestNode, TestNode, TestNode];
   await third.start();

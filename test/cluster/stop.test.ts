@@ -7,7 +7,7 @@ import { contentOf, freePorts, putAll, pairs, sleep, startedCluster, temporaryFo
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   test.serial(`${signal}: what was acknowledged is there afterwards, new writes are refused, exit code 0`, async (t) => {
-    t.timeout(60_000);
+    t.timeout(180_000);
     const [port = 0] = await freePorts(1);
     const node = await new TestNode(t, port, { folder: await temporaryFolder(t) }).start();
     const acknowledged = new Set<string>();
@@ -38,7 +38,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
 }
 
 test.serial("what is under way is finished before the node stops; what comes to its end later is refused with 503", async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const { nodes } = await startedCluster(t, { count: 2, memory: true, pingfreq: 10, timeout: 10 });
   const [node, peer] = nodes as [TestNode, TestNode];
   // A peer that is halted for a while: the write waits for its copy.
@@ -67,7 +67,7 @@ test.serial("what is under way is finished before the node stops; what comes to 
 });
 
 test.serial("whoever asks a second time, a while after the first, does not wait", async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const { nodes } = await startedCluster(t, { count: 2, memory: true, pingfreq: 10, timeout: 10 });
   const [node, peer] = nodes as [TestNode, TestNode];
   process.kill(peer.pid, "SIGSTOP");
@@ -85,7 +85,7 @@ test.serial("whoever asks a second time, a while after the first, does not wait"
 });
 
 test.serial("a client that has stopped reading, or never ends its request, does not hold up the end", async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const [port = 0] = await freePorts(1);
   const node = await new TestNode(t, port, {}).start();
   await putAll(
@@ -106,7 +106,7 @@ test.serial("a client that has stopped reading, or never ends its request, does 
 test.serial(
   "a disk that takes no more: writes are refused, what was acknowledged stays, the last line says why, exit code 4",
   async (t) => {
-    t.timeout(60_000);
+    t.timeout(180_000);
     const [port = 0] = await freePorts(1);
     const node = new TestNode(t, port, { folder: await temporaryFolder(t) });
     // A limit on the size of files stands for a full disk: 4 MiB.
@@ -137,7 +137,7 @@ test.serial(
 );
 
 test.serial("a folder that is in use, or somebody else's, is refused in one line with exit code 4, a port in use with 2", async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const [port = 0, other = 0] = await freePorts(2);
   const folder = await temporaryFolder(t);
   await new TestNode(t, port, { folder }).start();

@@ -63,7 +63,7 @@ const isRunning = (pid: number): boolean => {
 };
 
 test.serial("up: the nodes see each other, a killed one is reported with how to start it again, Ctrl-C ends the rest", async (t) => {
-  t.timeout(90_000);
+  t.timeout(180_000);
   const port = await freeRange(2);
   const data = await temporaryFolder(t);
   const up = run(t, ["up", "--nodes=2", `--port=${port}`, `--data=${data}`, "--pingfreq=1", "--timeout=2"]);
@@ -105,7 +105,7 @@ test.serial("up: the nodes see each other, a killed one is reported with how to 
 });
 
 test.serial("up: with a cluster key the nodes sign; when it is killed itself, its nodes end as well", async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const port = await freeRange(2);
   const key = await clusterKeyFile(t);
   const up = run(t, ["up", "--nodes=2", `--port=${port}`, "--memory", `--cluster-key-file=${key}`]);
@@ -120,7 +120,7 @@ test.serial("up: with a cluster key the nodes sign; when it is killed itself, it
 });
 
 test.serial("up: a port in use is said in one line, before anything is started", async (t) => {
-  t.timeout(30_000);
+  t.timeout(90_000);
   const port = await freeRange(2);
   const server = createServer().listen(port + 1, "127.0.0.1");
   t.teardown(() => server.close());

@@ -18,7 +18,7 @@ const INCARNATION_BYTES = 16;
 test.serial(
   "an ordinary outage: a delta of 200 bytes and 16 for each incarnation, whatever changed; 10 keys take 4 kB with everything",
   async (t) => {
-    t.timeout(120_000);
+    t.timeout(240_000);
     const wire = await Wire.create(t, KEYS);
     const few = await wire.outage(() => wire.write(100, 10));
     t.like(few.receipt, { kind: "delta", result: "joined", differences: 20, entriesIn: 10, requests: 1 });
@@ -52,7 +52,7 @@ function checkReceipt({ receipt, repair }: Counted, is: (actual: unknown, expect
 }
 
 test.serial("deletions that nobody remembers: 1.5 kB and one request for 48, 18 kB and two for a thousand", async (t) => {
-  t.timeout(120_000);
+  t.timeout(240_000);
   const wire = await Wire.create(t, KEYS);
   let from = 0;
   for (const { deleted, bytes, requests } of [
@@ -73,7 +73,7 @@ test.serial("deletions that nobody remembers: 1.5 kB and one request for 48, 18 
 });
 
 test.serial("a node that lost its context: 1.5 kB and one request for 48 differences, 18 kB and two for a thousand", async (t) => {
-  t.timeout(120_000);
+  t.timeout(240_000);
   const wire = await Wire.create(t, KEYS, { again: KEYS / 2 });
   for (const { differences, bytes, requests } of [
     { differences: 48, bytes: 1_500, requests: 1 },
@@ -98,7 +98,7 @@ for (const [nodes, away] of [
   [4, 2],
 ] as const) {
   test.serial(`${away} of ${nodes} nodes come back at once: every entry is sent to each of them once`, async (t) => {
-    t.timeout(120_000);
+    t.timeout(240_000);
     const { entries, needed } = await healTogether(t, { nodes, away, keys: 2_000, changed: 500 });
     t.is(entries, needed);
   });

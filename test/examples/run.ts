@@ -6,9 +6,10 @@ import { pause, type Clone, type Terminal } from "./clone.ts";
 import { Translation } from "./compare.ts";
 import type { Step } from "./lesson.ts";
 
-const READ_AGAIN_MS = 5_000;
+/** Nodes agree within some hundred milliseconds; on a machine that is busy otherwise a single command may take seconds. */
+const READ_AGAIN_MS = 15_000;
 /** Nodes start, and ping each other; on a slow machine all at once. */
-const PRINTED_WITHIN_MS = 20_000;
+const PRINTED_WITHIN_MS = 40_000;
 const LOOK_EVERY_MS = 50;
 
 export interface Difference {
