@@ -67,16 +67,12 @@ async function lane(): Promise<void> {
 
 async function runMutant(mutant: Mutant): Promise<Row> {
   const beganMs = performance.now();
-  const rowOf = (outcome: MutantResult | string, problem: string | undefined): Row => {
-    const seconds = (performance.now() - beganMs) / 1000;
-    return typeof outcome === "string"
-      ? { mutant, result: undefined, problem: outcome, seconds }
-      : { mutant, result: outcome, problem, seconds };
-  };
   const folder = await mkdtemp(join(tmpdir(), "concord-mutant-"));
   try {
     const outcome = problemOf(mutant) ?? (await plant(mutant, folder)) ?? (await hunt(folder, mutant));
-    return rowOf(outcome, typeof outcome === "string" ? undefined : await whyNotCaught(outcome, (seed) => playUnchanged(seed, mutant)));
+    const result = typeof outcome === "string" ? undefined : outcome;
+    const problem = typeof outcome === "string" ? outcome : await whyNotCaught(outcome, (seed) => playUnchanged(seed, mutant));
+    return { mutant, result, problem, seconds: (performance.now() - beganMs) / 1000 };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
