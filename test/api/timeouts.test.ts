@@ -88,18 +88,31 @@ function attack(port: number, isTls: boolean, { head, drip, deaf = false }: Atta
   });
 }
 
+const OPEN = "still open";
+
+/** A connection that has said nothing may be closed without a word. */
+const NOTHING = /^(HTTP\/1\.1 408 .*)?$/s;
+
+/** A byte that comes while the node closes takes the answer with it. That is chance: what the node does wrong it does each time. */
+const ROUNDS_MAX = 3;
+
 /** All attacks at once; afterwards the node holds what it held. */
 async function withstand(t: ExecutionContext, { port, kv }: TestNode, isTls: boolean): Promise<void> {
   const value = Buffer.from(JSON.stringify("x".repeat(1024 * 1024)));
   for (let i = 0; i < 30; i++) await kv.write([{ key: `k${i}`, value }]);
   await kv.write([{ key: "large", value: Buffer.from(JSON.stringify("x".repeat(8 * 1024 * 1024 - 2))) }]);
   const hash = kv.hash();
-  const outcomes = await Promise.all(ATTACKS.map((each) => attack(port, isTls, each)));
-  ATTACKS.forEach(({ what, answer }, i) => {
-    const outcome = outcomes[i];
-    if (outcome === undefined) t.fail(`still open: ${what}`);
-    else t.regex(outcome, answer ?? /^(HTTP\/1\.1 408 .*)?$/s, what);
-  });
+  let wrong: readonly Attack[] = ATTACKS;
+  let seen: readonly string[] = [];
+  for (let round = 0; round < ROUNDS_MAX && wrong.length > 0; round++) {
+    const outcomes = await Promise.all(wrong.map((each) => attack(port, isTls, each)));
+    const failed = wrong
+      .map((each, i) => [each, outcomes[i]] as const)
+      .filter(([{ answer = NOTHING }, outcome = OPEN]) => !answer.test(outcome));
+    wrong = failed.map(([each]) => each);
+    seen = failed.map(([{ what }, outcome = OPEN]) => `${what}: ${outcome}`);
+  }
+  t.deepEqual(seen, []);
   t.is(kv.hash(), hash);
 }
 
