@@ -125,9 +125,8 @@ test("an answer that trickles is given up at the deadline", async (t) => {
     outgoing.on("close", () => clearInterval(timer));
   });
   const { transport } = createBench(t, 300);
-  const startedMs = performance.now();
-  await t.throwsAsync(transport.request(url, { method: "GET", path: "/ping" }));
-  t.true(performance.now() - startedMs < 1_500);
+  // It would never end.
+  await t.throwsAsync(transport.request(url, { method: "GET", path: "/ping" }), { message: "no answer in time" });
 });
 
 test("what is no frame, or is refused, makes the peer unreachable with the reason", async (t) => {
