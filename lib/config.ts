@@ -21,6 +21,10 @@ export const REPLICA_DEFAULTS: ReplicaDefaults = {
   answerStepMax: 1_024,
   /** Two milliseconds or three, after which clients are answered before the rest of the page is merged. */
   stepEntriesMax: 256,
+  /** A millisecond or three in a process that has not merged before, whose code is not compiled yet: it takes ten times as long. */
+  firstStepEntries: 16,
+  /** A few milliseconds, when what they are joined to has a hundred thousand. */
+  stepRangesMax: 16_384,
   /** A second or two of writes at full speed. */
   pushKeysMax: 16_384,
   /** Nobody sees ten milliseconds, and a hundred batches a second cost a peer little beside the writes in them. */

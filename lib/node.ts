@@ -16,7 +16,7 @@ import type { Message } from "./core/message.ts";
 import type { WriteResult } from "./core/output.ts";
 import type { StorageChange } from "./core/ports.ts";
 import type { NodeDeps, NodeListeners } from "./node/deps.ts";
-import { hasRoom, isLong, newTurn, Pace, type Queued, type Turn } from "./node/turn.ts";
+import { hasRoom, isLong, isLongBatch, newTurn, Pace, type Queued, type Turn } from "./node/turn.ts";
 import { Waiting } from "./node/waiting.ts";
 import type { Input, Operation, Replica } from "./replica.ts";
 
@@ -43,6 +43,8 @@ export class Node {
   #isWorking = false;
   /** The last step took milliseconds: the sockets come first, before the next. */
   #yields = false;
+  /** And before its batch is handed over, which takes milliseconds as well. */
+  #owesBatch = false;
   #stopped: Error | undefined;
   #failed = false;
   #idle: (() => void)[] = [];
@@ -159,13 +161,14 @@ export class Node {
     this.#isWorking = true;
     this.#yields = false;
     while (!this.#yields && !this.#failed && this.#inbox.length + this.#open.inputs.length > 0) {
-      this.#takeInputs();
+      if (!this.#owesBatch) this.#takeInputs();
       if (this.#writing !== undefined || this.#failed) break;
-      this.#handOver();
+      if (this.#yields) this.#owesBatch = true;
+      else this.#handOver();
     }
     this.#isWorking = false;
     this.#scheduled = false;
-    if (this.#yields && this.#inbox.length > 0) this.#schedule();
+    if ((this.#yields && this.#inbox.length > 0) || this.#owesBatch) this.#schedule();
     if (!this.#isBusy) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
@@ -205,6 +208,8 @@ export class Node {
   /** Ends the turn: its changes become a batch, and what it decided is carried out when the batch is durable. */
   #handOver(): void {
     const turn = this.#open;
+    this.#yields = this.#owesBatch || (this.#deps.defer !== undefined && isLongBatch(this.replica.store.pendingRows));
+    this.#owesBatch = false;
     this.#open = newTurn();
     this.#writing = turn;
     let batch: readonly StorageChange[];

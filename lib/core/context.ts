@@ -120,7 +120,7 @@ export class Context {
       const mine = this.#ranges.get(incarnation);
       if (mine === undefined) this.#replace(incarnation, theirs.slice());
       else if (theirs.length <= 8) for (let i = 0; i < theirs.length; i += 2) this.addRange(incarnation, theirs[i]!, theirs[i + 1]!);
-      else this.#replace(incarnation, union(mine, theirs));
+      else this.#replace(incarnation, joined(mine, theirs));
     }
   }
 
@@ -253,6 +253,14 @@ function includes(a: readonly number[], b: readonly number[]): boolean {
   return true;
 }
 
+/** Only what lies where `b` does is gone through: `b` may be a small piece of a large context. Neither is empty. */
+function joined(a: readonly number[], b: readonly number[]): Ranges {
+  const from = firstRangeEndingAtOrAfter(a, b[0]! - 1);
+  let to = firstRangeEndingAtOrAfter(a, b[b.length - 1]!);
+  if (to < a.length && a[to]! <= b[b.length - 1]! + 1) to += 2;
+  return a.slice(0, from).concat(union(a.slice(from, to), b), a.slice(to));
+}
+
 function union(a: readonly number[], b: readonly number[]): Ranges {
   const out: Ranges = [];
   let i = 0;
@@ -271,7 +279,7 @@ function union(a: readonly number[], b: readonly number[]): Ranges {
 
 function subtract(a: readonly number[], b: readonly number[]): Ranges {
   const out: Ranges = [];
-  let j = 0;
+  let j = a.length === 0 ? 0 : firstRangeEndingAtOrAfter(b, a[0]!);
   for (let i = 0; i < a.length; i += 2) {
     let from = a[i]!;
     const to = a[i + 1]!;

@@ -39,26 +39,25 @@ export class Overlay implements StorageReader {
   range(from: StorageKey, to: StorageKey, limit: number): StoragePage {
     const changed = this.#changedWithin(from, to);
     if (changed.length === 0) return this.#below.range(from, to, limit);
-    // Every changed key may hide one row below, so this many more rows are enough to fill the page.
-    const below = this.#below.range(from, to, limit + changed.length);
     const rows: { key: StorageKey; value: Uint8Array }[] = [];
-    let i = 0;
-    let j = 0;
-    while (rows.length <= limit && (i < below.rows.length || j < changed.length)) {
-      const row = below.rows[i];
-      const key = changed[j];
-      if (key === undefined || (row !== undefined && row.key < key)) {
-        rows.push(row!);
-        i++;
-        continue;
+    // One row more than fits tells whether there are more. Changes may hide rows below, and then more of those are read: not as many more as
+    // there are changes in the whole range, which may be all of the store.
+    for (let next = from, passed = 0; ;) {
+      const below = this.#below.range(next, to, limit + 1 - rows.length);
+      const last = below.more ? below.rows[below.rows.length - 1]!.key : undefined;
+      let at = 0;
+      for (; rows.length <= limit && passed < changed.length; passed++) {
+        const key = changed[passed]!;
+        if (last !== undefined && key > last) break;
+        while (at < below.rows.length && below.rows[at]!.key < key) rows.push(below.rows[at++]!);
+        if (below.rows[at]?.key === key) at++;
+        const value = this.#changed(key);
+        if (value !== undefined && value !== null) rows.push({ key, value });
       }
-      if (row?.key === key) i++;
-      j++;
-      const value = this.#changed(key);
-      if (value !== undefined && value !== null) rows.push({ key, value });
+      for (; rows.length <= limit && at < below.rows.length; at++) rows.push(below.rows[at]!);
+      if (rows.length > limit || last === undefined) return { rows: rows.slice(0, limit), more: rows.length > limit };
+      next = last + "\0";
     }
-    const more = rows.length > limit || below.more;
-    return { rows: rows.slice(0, limit), more };
   }
 
   /** The batch of the upper layer. The one before has been settled. */

@@ -50,11 +50,19 @@ export function hasRoom({ inputs, operations }: Turn, pendingRows: number): bool
   return inputs.length < TURN_INPUTS_MAX && operations < TURN_OPERATIONS_MAX && pendingRows < TURN_ROWS_MAX;
 }
 
-/** Steps of milliseconds: pages of a repair, asked for or merged, and slices of the work after them. */
+/** Steps of milliseconds: pages of a repair, asked for or merged, slices of the work after them, and of a scrub, which goes on by ticks too. */
 export function isLong(input: Input): boolean {
-  if (input.type === "continue") return true;
+  if (input.type === "continue" || input.type === "tick" || input.type === "scrub-slice") return true;
   return input.type === "message" && (input.message.kind === "repair-request" || input.message.kind === "repair-answer");
 }
+
+/** Whether to hand so many rows to the storage takes milliseconds too. */
+export function isLongBatch(rows: number): boolean {
+  return rows >= LONG_BATCH_ROWS;
+}
+
+/** Two milliseconds, and three more for what they replace: less is not worth another look at the sockets. */
+const LONG_BATCH_ROWS = 1_024;
 
 /** Of the time that the last batch took. */
 const GATHER_SHARE = 0.5;

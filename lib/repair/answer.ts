@@ -86,9 +86,9 @@ export class Answering {
     this.#rest.reverse();
   }
 
-  /** The work of one turn. Returns undefined when there is to be another. */
-  step(): RepairAnswer | undefined {
-    this.#page.beginStep();
+  /** The work of one turn, which looks at so many rows or at as many as the options say. Returns undefined when there is to be another. */
+  step(workMax?: number): RepairAnswer | undefined {
+    this.#page.beginStep(workMax);
     while (this.#rest.length > 0 && !this.#page.pauses) {
       const { incarnation, ranges } = this.#rest.pop()!;
       const left = this.#page.coverAll(incarnation, ranges);
@@ -182,9 +182,9 @@ class Page {
     return this.isFull || this.#bytesLeft <= this.#stepBytesEnd || this.#workLeft <= this.#stepWorkEnd;
   }
 
-  beginStep(): void {
+  beginStep(workMax = this.#step.work): void {
     this.#stepBytesEnd = this.#bytesLeft - this.#step.bytes;
-    this.#stepWorkEnd = this.#workLeft - this.#step.work;
+    this.#stepWorkEnd = this.#workLeft - workMax;
   }
 
   /** Covers as much of the ranges as fits. Returns the others. */

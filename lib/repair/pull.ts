@@ -29,6 +29,7 @@ import { Decoding } from "./decoding.ts";
 import { differencesAtMost, type LadderOptions, type PeerHint, type RepairKind } from "./ladder.ts";
 import { Named } from "./named.ts";
 import { PullCounts, type PullFigures } from "./pull-counts.ts";
+import { Settling } from "./settling.ts";
 import type { Sketches } from "./sketches.ts";
 import { Verification, type Shown } from "./verification.ts";
 
@@ -37,6 +38,10 @@ export interface PullOptions extends LadderOptions {
   readonly answerBytesMax: number;
   /** Entries that one step merges. */
   readonly stepEntriesMax: number;
+  /** Those of the first step of a session; each step merges as many more, up to the most. */
+  readonly firstStepEntries: number;
+  /** Ranges of a context that one step joins. */
+  readonly stepRangesMax: number;
 }
 
 /** `behind`: their entries are merged, but they must first repair from us before we can tell that nothing is missing. */
@@ -53,9 +58,6 @@ const WALK_PATIENTLY_MAX = 65_536;
 
 /** Faults of one entry that leave the others as they are. */
 const GOES_ON: ReadonlySet<FaultReason> = new Set(["no-room", "dot"]);
-
-/** Drops of one step: some five milliseconds. */
-const DROPS_PER_STEP = 256;
 
 /** A page that has come, and how many of its entries are merged. */
 interface Page {
@@ -86,7 +88,9 @@ export class Pull {
   /** What a sketch showed. */
   #shown: Shown | undefined;
   #verification: Verification | undefined;
-  #drops: Dot[] | undefined;
+  #settling: Settling | undefined;
+  /** Entries of the next step. */
+  #stepEntries = 0;
 
   /** `patient`: may end as `behind`. Without `sketches` a delta that differs becomes a full push at once. */
   constructor(store: Store, kind: "delta" | "full", options: PullOptions, patient: boolean, sketches?: Sketches, hint: PeerHint = {}) {
@@ -141,7 +145,9 @@ export class Pull {
 
   #mergeSlice(page: Page, merged: MergeOutcome[]): PullResult | undefined {
     const { entries } = page.answer;
-    const end = Math.min(entries.length, page.merged + this.#options.stepEntriesMax);
+    const { stepEntriesMax, firstStepEntries } = this.#options;
+    this.#stepEntries = Math.min(stepEntriesMax, this.#stepEntries + firstStepEntries);
+    const end = Math.min(entries.length, page.merged + this.#stepEntries);
     for (let bytes = 0; page.merged < end && bytes < STEP_BYTES_MAX;) {
       const entry = entries[page.merged++]!;
       bytes += entry.key.length + entry.record.length;
@@ -162,17 +168,20 @@ export class Pull {
     if (this.refused !== undefined) return "differs";
     this.#asking.end(answer);
     this.#last = page;
-    this.#named.stop();
     // When a sketch was asked for, it says more than what they named.
     if (this.#asking.kind === "sketch" && answer.sketch !== undefined) {
+      this.#named.stop();
       this.#cells = answer.sketch;
       return undefined;
     }
-    return this.#verify(page);
+    // With many gaps to compare the verification begins with a step of its own.
+    const gaps = this.#store.context.exceptionCount + theirs.exceptionCount;
+    return gaps > this.#options.stepRangesMax ? undefined : this.#verify(page);
   }
 
   #verify({ answer, theirs }: Page): PullResult | undefined {
     const { kind } = this.#asking;
+    this.#named.stop();
     this.#verification = new Verification(this.#store, theirs, summaryOf(answer), this.#named, kind === "full", this.#shown);
     if (kind !== "delta" || !this.#patient || this.#verification.dotsToWalk <= WALK_PATIENTLY_MAX) return undefined;
     // They lack so much that they are repairing themselves, or soon will: when they are done there is little to walk.
@@ -182,16 +191,22 @@ export class Pull {
   /** One slice of merging, decoding, verifying or dropping. Returns a result when the session is over. */
   advance(merged: MergeOutcome[]): PullResult | undefined {
     if (this.#pages.length > 0) return this.#mergeSlice(this.#pages[0]!, merged);
-    if (this.#drops !== undefined) return this.#drop(this.#drops, merged);
+    if (this.#settling !== undefined) return this.#settling.step(this.#counts, merged) ? "joined" : undefined;
     if (this.#cells !== undefined || this.#asking.waitsForTable) return this.#decode();
-    const verdict = this.#verification?.step();
+    if (this.#verification === undefined) return this.#last && this.#verify(this.#last);
+    const verdict = this.#verification.step();
     if (verdict === undefined) return undefined;
     this.#verification = undefined;
     if (!verdict.verified) return this.#onDiffers(verdict.peerBehind, verdict.differences);
     if (!this.#store.removals.take(verdict.drops.length, this.#store.count)) return "too-many-drops";
     this.#counts.onVerified(verdict);
-    this.#drops = [...verdict.drops];
+    this.#settle(verdict.drops);
     return undefined;
+  }
+
+  #settle(drops: readonly Dot[]): void {
+    const verified = { drops, theirs: this.#last!.theirs, namesDeletions: this.#asking.namesDeletions };
+    this.#settling = new Settling(this.#store, verified, this.#options.stepRangesMax);
   }
 
   /** The session ends early. */
@@ -274,18 +289,5 @@ export class Pull {
     this.#shown = undefined;
     this.#named.stop();
     this.#named = new Named(this.#store);
-  }
-
-  #drop(drops: Dot[], merged: MergeOutcome[]): PullResult | undefined {
-    for (const dot of drops.splice(0, DROPS_PER_STEP)) {
-      const outcome = this.#store.drop(dot);
-      if (outcome === undefined) continue;
-      this.#counts.dropped++;
-      merged.push(outcome);
-    }
-    if (drops.length > 0) return undefined;
-    const named = this.#asking.namesDeletions && this.#counts.dropped === 0;
-    this.#store.joinContext(this.#last!.theirs, named);
-    return "joined";
   }
 }

@@ -24,6 +24,9 @@ import type { Named } from "./named.ts";
 const SLICE_ROWS = 2048;
 const PAGE_ROWS = 512;
 
+/** To look for a stretch of dots takes as long as to read so many rows of it. Between the gaps of a context there are stretches of one or two. */
+const SEEK_ROWS = 8;
+
 export type Verdict =
   | {
       readonly verified: true;
@@ -111,7 +114,7 @@ export class Verification {
     while (rowsLeft > 0) {
       const segment = this.#segments[this.#segments.length - 1];
       if (segment === undefined) return this.#verdict();
-      rowsLeft -= 1 + this.#walk(segment);
+      rowsLeft -= SEEK_ROWS + this.#walk(segment);
     }
     return undefined;
   }

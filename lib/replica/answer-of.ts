@@ -4,7 +4,7 @@ import type { RepairAnswer, RepairRequest } from "../core/message.ts";
 import { weight } from "../core/relative-context.ts";
 import type { Store } from "../core/store.ts";
 import { Answering, type AnswerOptions } from "../repair/answer.ts";
-import { answerSketch } from "../repair/sketch-answer.ts";
+import { sketchAnswerSteps } from "../repair/sketch-answer.ts";
 import type { Sketches } from "../repair/sketches.ts";
 
 /** About five thousand gaps: such a context comes from a store that was rebuilt from its entries. */
@@ -22,17 +22,26 @@ export function isBetterAnsweredLater({ context }: Store, { seen, sketch }: Repa
 /** Answers that are made in several turns at once, for different peers; those to further ones are as small as one turn. Each holds a page. */
 const IN_STEPS_MAX = 4;
 
+/** Doubled with each turn until it is what the options say. */
+const FIRST_STEP_MAX = 64;
+
+/** The work of one turn, of about so many rows. */
+type Begun = (stepMax: number) => RepairAnswer | undefined;
+
 export class Answers {
   readonly #store: Store;
   readonly #sketches: Sketches;
   readonly #options: AnswerOptions;
   /** Those that have begun and are not finished. */
-  readonly #begun = new Map<RepairRequest, Answering>();
+  readonly #begun = new Map<RepairRequest, Begun>();
+  /** Rows of the next turn's work: few at first, because code that has not run yet takes ten times as long. */
+  #stepMax: number;
 
   constructor(store: Store, sketches: Sketches, options: AnswerOptions) {
     this.#store = store;
     this.#sketches = sketches;
     this.#options = options;
+    this.#stepMax = Math.min(FIRST_STEP_MAX, options.answerStepMax);
   }
 
   hasBegun(request: RepairRequest): boolean {
@@ -48,16 +57,28 @@ export class Answers {
   step(request: RepairRequest): RepairAnswer | ConcordError | undefined {
     const begun = this.#begun.get(request);
     this.#begun.delete(request);
+    const stepMax = this.#stepMax;
+    this.#stepMax = Math.min(2 * stepMax, this.#options.answerStepMax);
     try {
-      if (request.sketch !== undefined) return answerSketch(this.#store, this.#sketches, request, request.sketch);
       const inSteps = this.#begun.size < IN_STEPS_MAX;
-      const answering = begun ?? new Answering(this.#store, request, this.#sketches, this.#options, inSteps);
-      const answer = answering.step();
-      if (answer === undefined) this.#begun.set(request, answering);
-      return answer;
+      const step = begun ?? this.#begin(request, inSteps);
+      for (;;) {
+        const answer = step(stepMax);
+        if (answer !== undefined) return answer;
+        if (inSteps) return void this.#begun.set(request, step);
+      }
     } catch (error) {
       if (error instanceof ConcordError) return error;
       throw error;
     }
+  }
+
+  #begin(request: RepairRequest, inSteps: boolean): Begun {
+    if (request.sketch === undefined) {
+      const answering = new Answering(this.#store, request, this.#sketches, this.#options, inSteps);
+      return (stepMax) => answering.step(stepMax);
+    }
+    const steps = sketchAnswerSteps(this.#store, this.#sketches, request, request.sketch, this.#options.answerStepMax);
+    return () => steps.next().value;
   }
 }

@@ -31,6 +31,7 @@ export interface Life {
 
 /** Stores are small here: so few that most pages are made and merged in several steps, with other things happening between them. */
 const STEP_ENTRIES = 2;
+const STEP_RANGES = 1;
 
 export class Machine implements Receiver {
   readonly name: string;
@@ -202,7 +203,7 @@ export class Machine implements Receiver {
     const lostSomething = this.disk.damaged;
     this.disk.damaged = false;
     const { answerBytesMax, pushKeysMax, dropsAllowed, dropShareMax, entryBytes, firstCells } = this.#world.plan.settings;
-    const steps = { stepEntriesMax: STEP_ENTRIES, answerStepMax: STEP_ENTRIES };
+    const steps = { stepEntriesMax: STEP_ENTRIES, firstStepEntries: 1, stepRangesMax: STEP_RANGES, answerStepMax: STEP_ENTRIES };
     const limits = { ...steps, answerBytesMax, pushKeysMax, dropsAllowed, dropShareMax, entryBytes, firstCells };
     const options = { ...REPLICA_DEFAULTS, ...limits, name, address: name, peers: this.#planned.peers };
     const replica = new Replica(store, options, random, clock.now());

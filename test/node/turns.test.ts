@@ -32,7 +32,14 @@ async function createBench(keys: number): Promise<Bench> {
   const { store, persist } = await openTestStore("a");
   for (let n = 0; n < keys; n++) store.put(`k${n}`, json("1"), NOW);
   await persist();
-  const options = { ...REPLICA_DEFAULTS, jitterMs: 0, peers: ["b"], name: "a", address: "a" };
+  const options = {
+    ...REPLICA_DEFAULTS,
+    firstStepEntries: REPLICA_DEFAULTS.stepEntriesMax,
+    jitterMs: 0,
+    peers: ["b"],
+    name: "a",
+    address: "a",
+  };
   const replica = new Replica(store, options, createRandom(1), at(0));
   const sent: Message[] = [];
   const deferred: (() => void)[] = [];
@@ -91,7 +98,7 @@ test("a large page is made in several turns, between which others are served; af
   ask();
   turn(bench);
   void bench.node.write([{ key: "k0", write: json("2") }], 1).then(() => said.push("written"));
-  for (let turns = 0; turns < 6; turns++) {
+  for (let turns = 0; turns < 20; turns++) {
     turn(bench);
     await quiet();
   }
@@ -104,16 +111,20 @@ test("a large page is made in several turns, between which others are served; af
   t.is(said.at(-1), "nothing");
 });
 
+/** Until it has something to say. */
+function sentBy(bench: Bench): Message {
+  while (bench.sent.length === 0 && bench.deferred.length > 0) turn(bench);
+  return bench.sent.pop()!;
+}
+
 /** The node is empty and has been answered by a peer of so many entries; its repair has begun. */
 async function beginRepair(bench: Bench, keys: number): Promise<RepairAnswer> {
   const { store } = await openTestStore("b");
   for (let n = 0; n < keys; n++) store.put(`k${n}`, json("1"), NOW);
   bench.node.tick();
-  turn(bench);
-  const ping = bench.sent.pop() as Message & { readonly kind: "ping" };
+  const ping = sentBy(bench) as Message & { readonly kind: "ping" };
   bench.node.receive("b", { ...ping, kind: "pong", name: "b", address: "b", instance: "bbbbbbbb", summary: store.summary() });
-  turn(bench);
-  return exchanged(bench.sent.pop() as RepairRequest, store);
+  return exchanged(sentBy(bench) as RepairRequest, store);
 }
 
 test("a page goes on being merged while the disk is at work, and what was decided waits for the disk", async (t) => {
@@ -122,12 +133,14 @@ test("a page goes on being merged while the disk is at work, and what was decide
   bench.node.receive("b", answer);
   turn(bench);
   t.is(bench.node.replica.store.count, 256);
+  t.is(bench.storage.waiting, 0, "to hand it over is a turn of its own");
+  turn(bench);
   t.is(bench.storage.waiting, 1, "the first slice is on its way");
   for (let slices = 0; slices < 10; slices++) turn(bench);
   t.true(bench.node.replica.store.count > 1000);
   t.is(bench.storage.batches.length, 1);
   await bench.storage.release();
-  turn(bench);
+  for (let turns = 0; turns < 2; turns++) turn(bench);
   t.is(bench.storage.batches.length, 2, "what was merged meanwhile is one batch");
 });
 
@@ -152,8 +165,10 @@ test("stop in the middle of a page: what was merged is written, and nothing is m
   turn(bench);
   const stopped = bench.node.stop();
   await bench.storage.letGo();
-  turn(bench);
+  for (let turns = 0; turns < 3; turns++) {
+    turn(bench);
+    await quiet();
+  }
   await stopped;
-  turn(bench);
   t.deepEqual([bench.node.replica.store.count, bench.storage.get("ek0") !== undefined], [256, true]);
 });

@@ -246,7 +246,7 @@ test("a peer that is behind is given time twice, then asked for everything", asy
 });
 
 test("a large page: the next is asked for while it is merged, one request on its way at a time, and one continue", async (t) => {
-  const { puller, theirs } = await createBench({ answerBytesMax: 27_000 });
+  const { puller, theirs } = await createBench({ answerBytesMax: 27_000, firstStepEntries: 256 });
   for (let n = 0; n < 1500; n++) theirs.put(`k${n}`, json("1"), NOW);
   puller.want("b", true, at(0));
   const first = exchanged(requestIn(puller.onTick(at(0))), theirs);

@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import test from "ava";
 import { encodeFrame } from "../../lib/core/frame.ts";
 import { indexAt, META } from "../../lib/core/layout.ts";
+import type { Steps } from "../../lib/core/frame.ts";
 import type { RepairAnswer, RepairRequest } from "../../lib/core/message.ts";
 import type { Store } from "../../lib/core/store.ts";
 import { answerRequest } from "../../lib/repair/answer.ts";
 import type { PeerHint } from "../../lib/repair/ladder.ts";
 import { Pull, type PullOptions, type PullResult } from "../../lib/repair/pull.ts";
-import { answerSketch } from "../../lib/repair/sketch-answer.ts";
+import { sketchAnswerSteps } from "../../lib/repair/sketch-answer.ts";
 import { Sketches } from "../../lib/repair/sketches.ts";
 import { START_MS } from "../support/chance.ts";
 import { json, openTestStore, stateOf, textsOf, type TestStore } from "../support/stores.ts";
@@ -44,12 +45,18 @@ interface RunOptions {
   readonly options?: PullOptions;
   readonly patient?: boolean;
   readonly hint?: PeerHint;
-  /** Happens before each answer is given. */
+  /** Happens before each answer is given, and between the steps (-1) in which a sketch is answered. */
   readonly meanwhile?: (step: number) => void;
+  /** Rows of such a step. */
+  readonly stepMax?: number;
   readonly change?: (answer: RepairAnswer) => RepairAnswer;
 }
 
-function repair(by: Store, from: Store, { options = PULL_OPTIONS, patient = false, hint, meanwhile, change }: RunOptions = {}): Run {
+function repair(
+  by: Store,
+  from: Store,
+  { options = PULL_OPTIONS, patient = false, hint, meanwhile, change, stepMax = 100 }: RunOptions = {},
+): Run {
   const sketches = new Sketches(by);
   const theirs = new Sketches(from);
   const pull = new Pull(by, "delta", options, patient, sketches, { count: from.count, ...hint });
@@ -57,7 +64,7 @@ function repair(by: Store, from: Store, { options = PULL_OPTIONS, patient = fals
     const said =
       request.sketch === undefined
         ? answerRequest(from, request, theirs, { ...options, answerStepMax: 100 })
-        : answerSketch(from, theirs, request, request.sketch);
+        : atOnce(sketchAnswerSteps(from, theirs, request, request.sketch, stepMax), () => meanwhile?.(-1));
     return read<RepairAnswer>(encodeFrame(change?.(said) ?? said));
   };
   for (let step = 0; ; step++) {
@@ -68,6 +75,14 @@ function repair(by: Store, from: Store, { options = PULL_OPTIONS, patient = fals
     pull.stop();
     const { bytesIn, bytesOut, entryBytesIn } = pull.counts;
     return { result, counts: pull.counts, overhead: bytesIn + bytesOut - entryBytesIn };
+  }
+}
+
+function atOnce(steps: Steps<RepairAnswer>, between?: () => void): RepairAnswer {
+  for (;;) {
+    const { value } = steps.next();
+    if (value !== undefined) return value;
+    between?.();
   }
 }
 
@@ -269,7 +284,7 @@ test("cells that are none end the session, on both sides", async (t) => {
   const [a, b] = await createPair(3000);
   const request: RepairRequest = { kind: "repair-request", exchange: 1, seen: a.context, bytesMax: 1000, count: 0, cells: 0 };
   for (const bytes of [0, 11, 12 * 65_537]) {
-    t.throws(() => answerSketch(a, new Sketches(a), request, Buffer.alloc(bytes)), { code: "malformed" });
+    t.throws(() => atOnce(sketchAnswerSteps(a, new Sketches(a), request, Buffer.alloc(bytes), 100)), { code: "malformed" });
     b.remove(`k${bytes % 1000}`, undefined, NOW);
     const change = (answer: RepairAnswer): RepairAnswer => ({ ...answer, sketch: Buffer.alloc(bytes) });
     t.throws(() => repair(a, b, { change }), { code: "malformed" });
@@ -298,6 +313,40 @@ test("writes of all kinds on both sides between any two steps: what differs afte
     repair(b, a);
     repair(a, b);
     t.deepEqual(stateOf(a), stateOf(b), what);
+  }
+});
+
+test("a sketch is answered in steps: whatever is written between them, nothing is missed and nothing dropped that is held", async (t) => {
+  for (const stepMax of [1, 3, 10]) {
+    const [a, b] = await createRebuilt(3000);
+    for (let n = 0; n < 10; n++) b.remove(`k${n}`, undefined, NOW);
+    for (let n = 20; n < 30; n++) b.put(`k${n}`, json('"new"'), NOW);
+    const mine = new Set<string>();
+    let steps = 0;
+    const meanwhile = (step: number): void => {
+      if (step !== -1 || steps++ > 60) return;
+      // What only one side held, what both did, and what nobody did, written and removed on either side.
+      b.put(`k${30 + (steps % 20)}`, json(`"b${steps}"`), NOW);
+      b.remove(`k${40 + (steps % 20)}`, undefined, NOW);
+      b.remove(`k${100 + steps}`, undefined, NOW);
+      b.put(`fresh${steps}`, json("1"), NOW);
+      b.remove(`fresh${steps - 2}`, undefined, NOW);
+      a.put(`k${500 + steps}`, json(`"a${steps}"`), NOW);
+      // A push that comes after the key was read, or before.
+      for (const key of [`k${20 + (steps % 10)}`, `k${29 - (steps % 10)}`]) {
+        mine.add(key);
+        a.put(key, json(`"mine${key}"`), NOW);
+        b.merge(a.wireEntry(key, []), a.context.lowerBound(0).clone(), NOW);
+      }
+    };
+    const { result, counts } = repair(a, b, { meanwhile, stepMax });
+    t.deepEqual([result, counts.kind], ["joined", "sketch"]);
+    t.true(steps > 1 && counts.requests > 1, "what has changed meanwhile is asked for");
+    t.true(a.context.covers(b.context));
+    repair(b, a);
+    repair(a, b);
+    t.deepEqual(stateOf(a), stateOf(b));
+    for (const key of mine) t.true(textsOf(a, key).includes(`"mine${key}"`), key);
   }
 });
 

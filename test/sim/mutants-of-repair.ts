@@ -45,9 +45,9 @@ const repair: readonly Mutant[] = [
   },
   {
     name: "what a full push dropped stays",
-    file: "lib/repair/pull.ts",
+    file: "lib/repair/settling.ts",
     find: "const outcome = this.#store.drop(dot);",
-    replace: "const outcome = this.counts.dropped < 0 ? this.#store.drop(dot) : undefined;",
+    replace: "const outcome = counts.dropped < 0 ? this.#store.drop(dot) : undefined;",
   },
   {
     name: "no limit to what one repair may remove",
@@ -104,7 +104,7 @@ const sketch: readonly Mutant[] = [
     name: "what a sketch shows is dropped without verification",
     file: "lib/repair/pull.ts",
     find: "this.#shown = { drops: decoded.drops, onlyTheirs: decoded.superseded };\n    return this.#verify(page);",
-    replace: "this.#drops = [...decoded.drops.dots()];\n    return undefined;",
+    replace: "this.#settle([...decoded.drops.dots()]);\n    return undefined;",
   },
   {
     name: "the context is joined when a sketch is decoded, before what it shows to be missing has come",

@@ -17,7 +17,14 @@ import { PushQueue } from "../../lib/repair/push.ts";
 import { START_MS } from "./chance.ts";
 import { contradictions, json, liveDots, openTestStore, stateOf, type TestStore } from "./stores.ts";
 
-export const PULL_OPTIONS: PullOptions = { answerBytesMax: 256 * 1024, stepEntriesMax: 256, entryBytes: 64, firstCells: 96 };
+export const PULL_OPTIONS: PullOptions = {
+  answerBytesMax: 256 * 1024,
+  stepEntriesMax: 256,
+  firstStepEntries: 256,
+  stepRangesMax: 64,
+  entryBytes: 64,
+  firstCells: 96,
+};
 
 /** Pages that hold an entry or two, so that small stores are sent in many. */
 export const SMALL_PAGES: PullOptions = { ...PULL_OPTIONS, answerBytesMax: 100 };
