@@ -12,9 +12,7 @@
  * Laws (held by test/core/context.test.ts): join is commutative, associative and idempotent, and never loses a dot.
  */
 import type { Dot, Incarnation } from "./dot.ts";
-
-/** Flat pairs: from, to, from, to, … */
-type Ranges = number[];
+import { firstRangeEndingAtOrAfter, includes, joined, without, type Ranges } from "./ranges.ts";
 
 export class Context {
   readonly #ranges = new Map<Incarnation, Ranges>();
@@ -108,7 +106,7 @@ export class Context {
   remove({ incarnation, counter }: Dot): boolean {
     const ranges = this.#ranges.get(incarnation);
     if (ranges === undefined || !this.hasCounter(incarnation, counter)) return false;
-    const left = subtract(ranges, [counter, counter]);
+    const left = without(ranges, [counter, counter]);
     this.#replace(incarnation, left);
     if (left.length === 0) this.#ranges.delete(incarnation);
     return true;
@@ -134,7 +132,7 @@ export class Context {
   minus(other: Context): Context {
     const rest = new Context();
     for (const [incarnation, mine] of this.#ranges) {
-      const left = subtract(mine, other.#ranges.get(incarnation) ?? []);
+      const left = without(mine, other.#ranges.get(incarnation) ?? []);
       if (left.length > 0) rest.#replace(incarnation, left);
     }
     return rest;
@@ -229,66 +227,4 @@ export class Context {
     this.#rangeCount += (ranges.length - (this.#ranges.get(incarnation)?.length ?? 0)) / 2;
     this.#ranges.set(incarnation, ranges);
   }
-}
-
-/** Index of the first range whose end is at or after the counter; the length when there is none. */
-function firstRangeEndingAtOrAfter(ranges: readonly number[], counter: number): number {
-  let low = 0;
-  let high = ranges.length / 2;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (ranges[2 * middle + 1]! < counter) low = middle + 1;
-    else high = middle;
-  }
-  return 2 * low;
-}
-
-/** Whether each range of `b` lies in one of `a`. */
-function includes(a: readonly number[], b: readonly number[]): boolean {
-  let i = 0;
-  for (let j = 0; j < b.length; j += 2) {
-    while (i < a.length && a[i + 1]! < b[j + 1]!) i += 2;
-    if (i >= a.length || a[i]! > b[j]!) return false;
-  }
-  return true;
-}
-
-/** Only what lies where `b` does is gone through: `b` may be a small piece of a large context. Neither is empty. */
-function joined(a: readonly number[], b: readonly number[]): Ranges {
-  const from = firstRangeEndingAtOrAfter(a, b[0]! - 1);
-  let to = firstRangeEndingAtOrAfter(a, b[b.length - 1]!);
-  if (to < a.length && a[to]! <= b[b.length - 1]! + 1) to += 2;
-  return a.slice(0, from).concat(union(a.slice(from, to), b), a.slice(to));
-}
-
-function union(a: readonly number[], b: readonly number[]): Ranges {
-  const out: Ranges = [];
-  let i = 0;
-  let j = 0;
-  while (i < a.length || j < b.length) {
-    const takeA = j >= b.length || (i < a.length && a[i]! <= b[j]!);
-    const from = takeA ? a[i]! : b[j]!;
-    const to = takeA ? a[i + 1]! : b[j + 1]!;
-    if (takeA) i += 2;
-    else j += 2;
-    if (out.length > 0 && from <= out[out.length - 1]! + 1) out[out.length - 1] = Math.max(out[out.length - 1]!, to);
-    else out.push(from, to);
-  }
-  return out;
-}
-
-function subtract(a: readonly number[], b: readonly number[]): Ranges {
-  const out: Ranges = [];
-  let j = a.length === 0 ? 0 : firstRangeEndingAtOrAfter(b, a[0]!);
-  for (let i = 0; i < a.length; i += 2) {
-    let from = a[i]!;
-    const to = a[i + 1]!;
-    while (j < b.length && b[j + 1]! < from) j += 2;
-    for (let k = j; k < b.length && b[k]! <= to; k += 2) {
-      if (b[k]! > from) out.push(from, b[k]! - 1);
-      from = b[k + 1]! + 1;
-    }
-    if (from <= to) out.push(from, to);
-  }
-  return out;
 }

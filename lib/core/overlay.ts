@@ -14,8 +14,9 @@ export class Overlay implements StorageReader {
   #pending: Layer = new Map();
   /** The batch on its way. */
   #writing: Layer = new Map();
-  /** The keys of both in order, made when a range is read and dropped when a key is added. */
+  /** The keys of both in order, made when a range is read; and those that have come since. */
   #sorted: StorageKey[] | undefined;
+  #added: StorageKey[] = [];
 
   constructor(below: StorageReader) {
     this.#below = below;
@@ -32,7 +33,7 @@ export class Overlay implements StorageReader {
   }
 
   set(key: StorageKey, value: Uint8Array | undefined): void {
-    if (this.#sorted !== undefined && !this.#pending.has(key)) this.#sorted = undefined;
+    if (this.#sorted !== undefined && !this.#pending.has(key) && !this.#writing.has(key)) this.#added.push(key);
     this.#pending.set(key, value ?? null);
   }
 
@@ -83,7 +84,14 @@ export class Overlay implements StorageReader {
 
   #changedWithin(from: StorageKey, to: StorageKey): StorageKey[] {
     if (this.#pending.size === 0 && this.#writing.size === 0) return [];
-    this.#sorted ??= [...new Set([...this.#pending.keys(), ...this.#writing.keys()])].sort(byteOrder);
+    if (this.#sorted === undefined) {
+      this.#sorted = [...new Set([...this.#pending.keys(), ...this.#writing.keys()])].sort(byteOrder);
+      this.#added = [];
+    } else if (this.#added.length > 0) {
+      // Sorting finds out that most are in order already.
+      this.#sorted = this.#sorted.concat(this.#added).sort(byteOrder);
+      this.#added = [];
+    }
     return this.#sorted.slice(firstAtOrAfter(this.#sorted, from), firstAtOrAfter(this.#sorted, to));
   }
 }

@@ -50,6 +50,9 @@ export type PullResult = "joined" | "behind" | "differs" | "too-many-drops";
 /** Bytes of entries in one step: some hundred microseconds of hashing. */
 const STEP_BYTES_MAX = 128 * 1024;
 
+/** The dots of an entry may fill a gap of our context, and all gaps behind it are moved: so many of one step take some five milliseconds. */
+const GAPS_MOVED = 4_000_000;
+
 /** Pages that may lie here unmerged while the next is asked for: one that is being merged, one to go on with. */
 const PAGES_AHEAD = 2;
 
@@ -147,7 +150,8 @@ export class Pull {
     const { entries } = page.answer;
     const { stepEntriesMax, firstStepEntries } = this.#options;
     this.#stepEntries = Math.min(stepEntriesMax, this.#stepEntries + firstStepEntries);
-    const end = Math.min(entries.length, page.merged + this.#stepEntries);
+    const stepEntries = Math.min(this.#stepEntries, Math.ceil(GAPS_MOVED / (1 + this.#store.context.exceptionCount)));
+    const end = Math.min(entries.length, page.merged + stepEntries);
     for (let bytes = 0; page.merged < end && bytes < STEP_BYTES_MAX;) {
       const entry = entries[page.merged++]!;
       bytes += entry.key.length + entry.record.length;
