@@ -3,8 +3,8 @@
  *
  * A turn here is the time between two firings of a timer of a millisecond. What the garbage collector took of it is counted apart, and so is,
  * where Linux tells, the time in which the thread could have run and another process had the processor: on a shared machine most long
- * turns are that. No turn counts for more than the whole process took of the processors meanwhile, so that a machine which stands still
- * for all is left out too. What is left is ours. The bench says "begin" and "end"; the answer to "end" is TurnFigures. A bench without a channel sends
+ * turns are that. No turn counts for more than this thread had of the processors meanwhile (or, where nobody tells that, the whole process),
+ * so that a machine which stands still for all is left out too. What is left is ours. The bench says "begin" and "end"; the answer to "end" is TurnFigures. A bench without a channel sends
  * SIGUSR2: the figures go to stderr, and it begins anew, as it does when the node meets a peer: what came before is the start of the program.
  */
 import { openSync, readSync } from "node:fs";
@@ -33,6 +33,9 @@ interface Span {
 const TURN_MS_MIN = 1;
 const LONG_MS = 20;
 
+/** What Linux says that a thread ran is at most so much behind (measured: half of it). */
+const BEHIND_MS = 1;
+
 /** What the line with the figures begins with. */
 const FIGURES = "turns ";
 
@@ -60,22 +63,29 @@ for (const stream of [process.stdout, process.stderr]) {
     return write(text, ...rest);
   };
 }
-watch(performance.now(), waitedMs(), process.cpuUsage());
+watch(performance.now(), thread(), process.cpuUsage());
 
-function watch(lastMs: number, lastWaitedMs: number, lastCpu: NodeJS.CpuUsage): void {
+function watch(lastMs: number, last: Thread, lastCpu: NodeJS.CpuUsage): void {
   setTimeout(() => {
-    const [nowMs, nowWaitedMs, nowCpu] = [performance.now(), waitedMs(), process.cpuUsage()];
+    const [nowMs, now, nowCpu] = [performance.now(), thread(), process.cpuUsage()];
     const usedMs = (nowCpu.user + nowCpu.system - lastCpu.user - lastCpu.system) / 1000;
-    const ranMs = Math.min(nowMs - lastMs - (nowWaitedMs - lastWaitedMs), usedMs);
-    if (nowMs - lastMs > 1 + TURN_MS_MIN) turns.push({ startMs: lastMs, endMs: nowMs, ranMs });
-    watch(nowMs, nowWaitedMs, nowCpu);
+    const ranMs = now.ranMs === 0 ? Infinity : now.ranMs - last.ranMs + BEHIND_MS;
+    if (nowMs - lastMs > 1 + TURN_MS_MIN) {
+      turns.push({ startMs: lastMs, endMs: nowMs, ranMs: Math.min(nowMs - lastMs - (now.waitedMs - last.waitedMs), usedMs, ranMs) });
+    }
+    watch(nowMs, now, nowCpu);
   }, 1).unref();
 }
 
-/** Milliseconds that this thread has waited for a processor since it began; 0 where nobody tells. */
-function waitedMs(): number {
-  const [, waited = "0"] = schedulerLine().split(" ");
-  return Number(waited) / 1e6;
+/** Milliseconds that this thread has run and has waited for a processor since it began; 0 where nobody tells. */
+interface Thread {
+  readonly ranMs: number;
+  readonly waitedMs: number;
+}
+
+function thread(): Thread {
+  const [ran = "0", waited = "0"] = schedulerLine().split(" ");
+  return { ranMs: Number(ran) / 1e6, waitedMs: Number(waited) / 1e6 };
 }
 
 function schedulerLine(): string {

@@ -85,6 +85,30 @@ test("one look at the sockets brings many that ask for a page: one is answered b
   t.deepEqual(answered, ["b", "c", "d", "e"]);
 });
 
+test("a tick, by which scrubs go on, is a turn of its own", async (t) => {
+  const bench = await createBench(10);
+  await bench.storage.letGo();
+  const answered: string[] = [];
+  bench.node.tick();
+  bench.node.receive("b", REQUEST, () => void answered.push("b"));
+  const before = bench.sent.length;
+  turn(bench);
+  await quiet();
+  t.deepEqual(
+    [bench.sent.length - before, answered],
+    [0, []],
+    "what the tick decided is carried out in the next turn, before the page is made",
+  );
+  turn(bench);
+  await quiet();
+  t.deepEqual([bench.sent.length - before, answered], [1, []]);
+  while (bench.deferred.length > 0) {
+    turn(bench);
+    await quiet();
+  }
+  t.deepEqual(answered, ["b"]);
+});
+
 test("a large page is made in several turns, between which others are served; after a stop it is not finished", async (t) => {
   const bench = await createBench(5_000);
   await bench.storage.letGo();

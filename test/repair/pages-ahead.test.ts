@@ -55,6 +55,20 @@ test("a large page is merged in slices, and the next is asked for before the fir
   t.deepEqual(stateOf(a), stateOf(b));
 });
 
+test("the first slices are small: code that has not run yet takes ten times as long", async (t) => {
+  const [a, b] = await createPair(600);
+  const pull = new Pull(a, "full", { ...PULL_OPTIONS, firstStepEntries: 16 }, true);
+  const merged: MergeOutcome[] = [];
+  pull.onAnswer(exchanged(pull.request(1), b), NOW, merged);
+  const slices = [merged.length];
+  while (merged.length < 600) {
+    const before = merged.length;
+    pull.advance(merged);
+    slices.push(merged.length - before);
+  }
+  t.deepEqual(slices.slice(0, 4), [16, 32, 48, 64]);
+});
+
 test("few but large entries make a slice as well", async (t) => {
   const [a, b] = await createPair(0);
   for (let n = 0; n < 6; n++) b.put(`k${n}`, { contentType: "text/plain", value: Buffer.alloc(60_000), expiresAtMs: 0 }, NOW);

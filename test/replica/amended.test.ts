@@ -14,7 +14,7 @@ interface Side extends TestStore {
 }
 
 /** Pages of a few entries, made and merged in steps of one. */
-const SMALL = { answerBytesMax: 400, stepEntriesMax: 1, answerStepMax: 1 };
+const SMALL = { answerBytesMax: 400, stepEntriesMax: 1, answerStepMax: 1, stepRangesMax: 1 };
 
 async function createSide(name: string, peer: string): Promise<Side> {
   const opened = await openTestStore(name, { recentDeletionsMax: 0 });
@@ -85,4 +85,35 @@ test("the answering node does not go on with a page that claims to have seen it"
   t.is(answer?.kind, "repair-answer");
   if (answer?.kind !== "repair-answer") return;
   for (const dot of lostDots) t.false(answer.context.gained.has(dot));
+});
+
+test("lost between two pieces of a context that is joined: it does not come back with a later one", async (t) => {
+  const [a, b] = [await createSide("a", "b"), await createSide("b", "a")];
+  // b has seen writes and deletions of three others; x is one of the last, and only the context tells of the deletions.
+  const others = await Promise.all(["c", "d", "e"].map((name) => createSide(name, "a")));
+  for (const { store } of others) {
+    store.put("gone", json("1"), START_MS);
+    store.remove("gone", undefined, START_MS);
+  }
+  const [first, , last] = others;
+  last!.store.put("x", json('"x"'), START_MS);
+  a.store.merge(last!.store.wireEntry("x", []), last!.store.context.minus(last!.store.context), START_MS);
+  for (const { store } of others) pullToEnd(b.store, store);
+  await Promise.all([a.persist(), b.persist()]);
+  const lostDots = a.store.read("x").map(({ dot }) => dot);
+  t.is([...b.store.context.incarnations()].at(-1), last!.store.incarnation);
+
+  const deletion = { incarnation: first!.store.incarnation!, counter: 2 };
+  a.replica.step({ type: "tick" }, at(0));
+  const request = messageIn(a.replica.step({ type: "repair", peer: "b" }, at(0)))!;
+  let outputs: Output[];
+  do outputs = b.replica.step({ type: "message", from: "a", message: request }, at(1));
+  while (has(outputs, "again"));
+  outputs = a.replica.step({ type: "message", from: "b", message: messageIn(outputs)! }, at(1));
+  while (has(outputs, "continue") && !a.store.context.has(deletion)) outputs = a.replica.step({ type: "continue" }, at(1));
+  t.deepEqual([a.store.context.has(deletion), a.store.context.covers(b.store.context)], [true, false], "a piece is joined");
+  await loseX(t, a);
+  for (let steps = 0; steps < 10; steps++) a.replica.step({ type: "continue" }, at(2));
+  for (const dot of lostDots) t.false(a.store.context.has(dot));
+  t.is(a.replica.repairingWith, undefined, "the session is over");
 });
