@@ -27,7 +27,7 @@ export class Settling {
   readonly #verified: Verified;
   readonly #rangesMax: number;
   readonly #drops: Dot[];
-  /** What is left of their context; undefined while there is something to drop. */
+  /** What is left of the news in their context; undefined while there is something to drop. */
   #parts: Context[] | undefined;
 
   /** `rangesMax`: ranges that one step joins. */
@@ -50,7 +50,11 @@ export class Settling {
   }
 
   #join(nothingDropped: boolean): boolean {
-    this.#parts ??= partsOf(this.#verified.theirs, this.#rangesMax);
+    if (this.#parts === undefined) {
+      // One range of theirs may close all the gaps of ours, so it is the gaps that are counted.
+      this.#parts = partsOf(this.#verified.theirs.minus(this.#store.context), this.#rangesMax);
+      if (this.#parts.length > 1) return false;
+    }
     const part = this.#parts.shift();
     if (part !== undefined) this.#store.joinContext(part, this.#verified.namesDeletions && nothingDropped);
     return this.#parts.length === 0;
