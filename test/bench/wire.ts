@@ -29,7 +29,7 @@ export async function run(): Promise<void> {
     console.log(`${keys} keys on both nodes, ${(await wire.stays.client.status()).incarnations} incarnations; bytes of both directions\n`);
     console.log(columns(["case", "rung", "requests", "protocol", "+ headers", "entries", "everything", "seconds"]));
     await inSync(wire);
-    for (const changed of [10, 1_000, 10_000])
+    for (const changed of [10, 1_000, 10_000, 100_000])
       await print(
         wire,
         `split, ${changed} keys written`,
@@ -40,7 +40,7 @@ export async function run(): Promise<void> {
       "restart, 10 keys written",
       wire.outage(() => wire.write(300, 10)),
     );
-    for (const differences of [2, 48, 1_000, 10_000]) {
+    for (const differences of [2, 48, 1_000, 10_000, 100_000]) {
       const lost = wire.outage(async () => {
         await wire.loseContext();
         await wire.write(0, differences / 2, (i) => 150_000 + 13 * i);
@@ -74,8 +74,8 @@ async function inMemory(keys: number): Promise<void> {
   try {
     const wire = await Wire.create(scope, keys, { memory: true, wrap: WRAP });
     console.log("\nthe same in memory");
-    const written = wire.split(() => wire.write(500, 10_000));
-    await print(wire, "split, 10000 keys written", written);
+    const written = wire.split(() => wire.write(500, 100_000));
+    await print(wire, "split, 100000 keys written", written);
     const empty = wire.outage(() => Promise.resolve());
     await print(wire, "one side empty", empty);
   } finally {
