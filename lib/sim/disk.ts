@@ -14,6 +14,7 @@ import { CONTEXT, ENTRY, INDEX, META } from "../core/layout.ts";
 import type { Storage, StorageChange, StorageKey, StoragePage } from "../core/ports.ts";
 
 export interface DiskDeps {
+  nowMs(): number;
   /** How long the next batch takes. */
   delayMs(): number;
   /** Virtual time that stands still while the machine is paused. */
@@ -45,8 +46,9 @@ export class Disk {
   #keys: StorageKey[] = [];
   #contexts = new Map<string, Context>();
   #pending: Pending | undefined;
-  /** What the last batch took out of the context. */
+  /** What the last batch took out of the context, and when: it had been durable until then. */
   #left = new Context();
+  #leftMs = -Infinity;
   /** Rises with every open and every crash: handles of earlier lives are dead. */
   #life = 0;
   #copy: ReadonlyMap<StorageKey, Uint8Array> | undefined;
@@ -82,9 +84,20 @@ export class Disk {
     return this.#contexts.get(incarnation)?.hasCounter(incarnation, counter) === true;
   }
 
-  /** Dots that left the context with this very batch count: what a turn says before it takes them out was true then. */
-  knowsAll(said: Context): boolean {
-    const context = this.#left.isEmpty ? said : said.minus(this.#left);
+  /**
+   * The dot is in the durable context, or has left it this very moment. When a scrub finds damage, the batch of its turn takes the lost dots out. The
+   * same turn may have answered a peer before, with the value as the disk still showed it; and all that a turn says leaves when its
+   * batch is durable. What it said was durable when it was said, and the peer that takes it is who can give it back. What is said in a later
+   * turn is not excused: the node knows then what it has lost.
+   */
+  knewUntilNow({ incarnation, counter }: Dot): boolean {
+    return this.knows({ incarnation, counter }) || this.#leavesNow.hasCounter(incarnation, counter);
+  }
+
+  /** The same of all of them. */
+  knewAllUntilNow(said: Context): boolean {
+    const left = this.#leavesNow;
+    const context = left.isEmpty ? said : said.minus(left);
     for (const incarnation of context.incarnations()) {
       const durable = this.#contexts.get(incarnation);
       if (durable === undefined) return false;
@@ -174,9 +187,14 @@ export class Disk {
     };
   }
 
+  get #leavesNow(): Context {
+    return this.#leftMs === this.#deps.nowMs() ? this.#left : NOTHING;
+  }
+
   #apply(batch: readonly StorageChange[]): void {
     let givenUp = false;
     this.#left = new Context();
+    this.#leftMs = this.#deps.nowMs();
     for (const { key, value } of batch) {
       if (this.damage.onWrite(key)) givenUp = true;
       if (value === undefined) {
@@ -236,6 +254,8 @@ export class Disk {
 export function sharedRows(disk: Disk): Map<StorageKey, Uint8Array> {
   return new Map([...disk.rows()].filter(([key]) => key !== META && (key.startsWith(ENTRY) || key.startsWith(CONTEXT))));
 }
+
+const NOTHING = new Context();
 
 function refusalOf(state: DiskState): ConcordError | undefined {
   if (state === "well") return undefined;

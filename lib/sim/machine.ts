@@ -62,7 +62,7 @@ export class Machine implements Receiver {
     const diskPrng = this.#prng.fork("disk");
     const delayMs = () => diskPrng.skewed(1, world.plan.settings.diskMs) + (world.events.nowMs < this.#slowUntilMs ? this.#slowMs : 0);
     const after = (delay: number, happen: () => void) => world.events.after(delay, () => this.whenAwake(happen));
-    this.disk = new Disk({ delayMs, after, onGivenUp: () => world.recomputeFates() });
+    this.disk = new Disk({ nowMs: () => world.events.nowMs, delayMs, after, onGivenUp: () => world.recomputeFates() });
     world.disks.set(this.name, this.disk);
   }
 

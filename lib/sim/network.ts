@@ -5,6 +5,7 @@
  * It is also the place to check what leaves a node: nothing may that is not durable there, and nothing over the limit of a frame.
  */
 import { decodeSiblings } from "../core/codec.ts";
+import { dotsOf } from "../core/entry.ts";
 import { decodeFrame, encodeFrame, FRAME_BYTES_MAX } from "../core/frame.ts";
 import type { Message } from "../core/message.ts";
 import type { Disk } from "./disk.ts";
@@ -127,11 +128,12 @@ export class Network {
     const disk = this.#receivers.get(from)!.disk;
     const isBare = message.kind === "read-answer";
     const context = isBare ? undefined : message.kind === "push" ? message.context : message.context.gained;
-    if (context !== undefined && !disk.knowsAll(context))
+    if (context !== undefined && !disk.knewAllUntilNow(context))
       this.#world.fail("sent-before-durable", `${from} sends a context that it does not hold durably`);
     for (const { key, record, gone } of isBare ? [message.entry] : message.entries) {
       const siblings = record.length === 0 ? [] : decodeSiblings(record);
-      const dot = [...gone, ...siblings.map((sibling) => sibling.dot)].find((other) => !disk.knows(other));
+      // What it says is gone it has to know even now: to say that of a dot which the disk has lost is to delete it at the peer.
+      const dot = gone.find((other) => !disk.knows(other)) ?? dotsOf(siblings).find((other) => !disk.knewUntilNow(other));
       if (dot !== undefined) {
         this.#world.fail("sent-before-durable", `${from} sends ${this.#world.ledger.label(dot)} of ${key} before it is durable there`);
       }

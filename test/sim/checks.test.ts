@@ -2,13 +2,17 @@
 import test from "ava";
 import { Context } from "../../lib/core/context.ts";
 import { DEFAULT_DIGEST_KEY } from "../../lib/core/digest.ts";
-import type { Change } from "../../lib/core/change.ts";
+import type { Amendment, Change } from "../../lib/core/change.ts";
+import { NO_RECORD } from "../../lib/core/codec.ts";
+import type { Dot } from "../../lib/core/dot.ts";
 import type { Storage } from "../../lib/core/ports.ts";
 import { openStore } from "../../lib/core/store-open.ts";
 import type { Store } from "../../lib/core/store.ts";
+import { Tally } from "../../lib/core/tally.ts";
 import { EPOCH_MS, MachineClock } from "../../lib/sim/clock.ts";
 import { Disk } from "../../lib/sim/disk.ts";
 import { generatePlan } from "../../lib/sim/generate.ts";
+import { Network } from "../../lib/sim/network.ts";
 import { Prng } from "../../lib/sim/prng.ts";
 import { View } from "../../lib/sim/view.ts";
 import { World } from "../../lib/sim/world.ts";
@@ -25,7 +29,7 @@ interface Bench {
 }
 
 async function createBench(world = new World(generatePlan(1), false), name = "n1"): Promise<Bench> {
-  const disk = new Disk({ delayMs: () => 0, after: (_, happen) => happen() });
+  const disk = new Disk({ nowMs: () => world.events.nowMs, delayMs: () => 0, after: (_, happen) => happen() });
   world.disks.set(name, disk);
   const storage = disk.open({ handedOver: () => view.endTurn() });
   const options = { name, digestKey: DEFAULT_DIGEST_KEY, random: new Prng(name), recentDeletionsMax: 10 };
@@ -153,9 +157,35 @@ test("what only a lost disk knew is uncertain, and nothing else is", async (t) =
   );
 });
 
+test("a value that the disk loses with a batch may leave at that moment; not later, and never as gone", async (t) => {
+  for (const { gone, waits, expected } of [
+    { gone: false, waits: 0, expected: undefined },
+    { gone: false, waits: 1, expected: "sent-before-durable" },
+    { gone: true, waits: 0, expected: "sent-before-durable" },
+  ]) {
+    const { world, disk, store, put, flush } = await createBench();
+    const network = new Network(world);
+    network.attach("n1", { disk, deliver: () => false, unreachable: () => undefined });
+    const { dot, entry } = put("a", "one");
+    await flush();
+    store.amend(losing(dot));
+    await flush();
+    t.false(disk.knows(dot));
+    world.events.next(world.events.nowMs + waits);
+    const entries = [gone ? { key: "a", record: NO_RECORD, gone: [dot] } : entry];
+    network.send("n1", "n2", { kind: "push", exchange: 1, context: Context.of([]), entries });
+    t.is(world.failure?.check, expected);
+  }
+});
+
+/** The disk has lost the only value of the key "a". */
+function losing(dot: Dot): Amendment {
+  return { rows: [{ key: "ea", value: undefined }], lost: [{ dot, key: "a" }], marks: new Map(), tally: new Tally(DEFAULT_DIGEST_KEY) };
+}
+
 test("a disk: atomic batches, crashes, failures and copies", async (t) => {
   const queue: (() => void)[] = [];
-  const disk = new Disk({ delayMs: () => 1, after: (_, happen) => queue.push(happen) });
+  const disk = new Disk({ nowMs: () => 0, delayMs: () => 1, after: (_, happen) => queue.push(happen) });
   const value = Buffer.from("x");
   const write = (storage: Storage, key: string) =>
     storage.write([{ key, value }]).then(

@@ -48,4 +48,11 @@ export const DAMAGE_MUTANTS: readonly Mutant[] = [
     replace: "",
     from: 7_950,
   },
+  {
+    name: "an answer that was begun goes on after a damaged disk's dots have left the context",
+    file: "lib/replica/answer-of.ts",
+    find: "this.#begun.clear();",
+    replace: "",
+    from: 970,
+  },
 ];
