@@ -205,6 +205,7 @@ export class Disk {
       }
       if (key.startsWith(CONTEXT)) this.#readContext(key, value);
     }
+    this.damage.settle((dot) => this.knows(dot));
     if (givenUp && !this.damaged) this.#deps.onGivenUp?.();
   }
 

@@ -178,6 +178,26 @@ test("a value that the disk loses with a batch may leave at that moment; not lat
   }
 });
 
+test("a lost key may be said to be missing once it is known to be deleted, whatever is forgotten afterwards", async (t) => {
+  const { disk, store, put, flush } = await createBench();
+  const { dot } = put("a", "one");
+  await flush();
+  disk.damage.hit("ea", disk.get("ea")!);
+  put("b", "two");
+  await flush();
+  const isLost = () => disk.damage.lostOf("a").length > 0;
+  t.true(isLost(), "nobody has looked yet, and the context speaks for it");
+  store.amend(losing(dot));
+  await flush();
+  t.true(isLost(), "it was set apart");
+  store.joinContext(Context.of([dot]));
+  await flush();
+  t.false(isLost(), "it was deleted");
+  store.amend(losing(dot));
+  await flush();
+  t.false(isLost(), "and that was forgotten");
+});
+
 /** The disk has lost the only value of the key "a". */
 function losing(dot: Dot): Amendment {
   return { rows: [{ key: "ea", value: undefined }], lost: [{ dot, key: "a" }], marks: new Map(), tally: new Tally(DEFAULT_DIGEST_KEY) };
