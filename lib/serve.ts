@@ -37,7 +37,7 @@ import { baseUrl, checkOptions, type NodeOptions, type ServeOptions } from "./se
 import { createScrubPace } from "./serve/scrub-pace.ts";
 import { Tallies } from "./serve/tallies.ts";
 import { withWayOut } from "./storage/failure.ts";
-import { openLmdbStorage } from "./storage/lmdb.ts";
+import { openDiskStorage } from "./storage/disk.ts";
 import { createMemoryStorage } from "./storage/memory.ts";
 import { DATA_FILE } from "./storage/probe.ts";
 import { createBaseMemory } from "./transport/base-memory.ts";
@@ -104,7 +104,7 @@ export async function startOn({ server, access, peers, address: given }: Ground,
     const name = options.name ?? address.replace(/^https?:\/\//, "");
     const log = isLog(options.log) ? options.log : createLog(name, options.log);
     const parts = { name, address, peers, log, access, server, clock: createSystemClock(), random: createSystemRandom() };
-    storage = options.storage ?? (options.folder === undefined ? createMemoryStorage() : await openLmdbStorage({ folder: options.folder }));
+    storage = options.storage ?? (options.folder === undefined ? createMemoryStorage() : await openDiskStorage({ folder: options.folder }));
     const policies = new Policies(options.merge);
     const { random } = parts;
     const storeOptions = { name, digestKey: DEFAULT_DIGEST_KEY, random, recentDeletionsMax: RECENT_DELETIONS_MAX, policies };

@@ -14,8 +14,8 @@ import { ConcordError } from "../core/errors.ts";
 import { damagedStore, lockedFolder } from "./failure.ts";
 import { DATA_FILE } from "./probe.ts";
 
-/** The format this program reads and writes: keys and records as they are since version 1. */
-export const STORAGE_FORMAT = 1;
+/** The format this program writes. 1: keys and records. 2: the same, and a journal, without which a program would miss the newest writes. */
+export const STORAGE_FORMAT = 2;
 export const MARKER_FILE = "concord-format.json";
 
 const MARKER_NAME = "concord storage";
@@ -31,7 +31,7 @@ export interface Folder {
   readonly path: string;
   /** True when there was no store here before: a database may be missing. */
   readonly fresh: boolean;
-  /** The database is there. Names the folder ours, so that this survives a power cut. */
+  /** The database is there. Names the folder ours, and of this format, so that this survives a power cut. */
   settle(): Promise<void>;
   /** Lets this process open it again. */
   release(): void;
@@ -48,8 +48,13 @@ export async function openFolder(folder: string): Promise<Folder> {
   if (held.has(identity)) throw lockedFolder(path, "this very process");
   held.add(identity);
   try {
-    const fresh = await checkMarker(path);
-    return { path, fresh, settle: () => (fresh ? placeMarker(path) : Promise.resolve()), release: () => held.delete(identity) };
+    const format = await checkMarker(path);
+    const settle = async (): Promise<void> => {
+      if (format === STORAGE_FORMAT) return;
+      if (format !== undefined) await draftMarker(path);
+      await placeMarker(path);
+    };
+    return { path, fresh: format === undefined, settle, release: () => held.delete(identity) };
   } catch (error) {
     held.delete(identity);
     throw error;
@@ -66,13 +71,10 @@ async function makeFolder(folder: string): Promise<void> {
   }
 }
 
-/** Returns true when the folder is empty, or its making was cut short. */
-async function checkMarker(path: string): Promise<boolean> {
+/** Returns the format; undefined when the folder is empty, or its making was cut short. */
+async function checkMarker(path: string): Promise<number | undefined> {
   const names = await readdir(path);
-  if (names.includes(MARKER_FILE)) {
-    readMarker(path, await readFile(join(path, MARKER_FILE), "utf8"));
-    return false;
-  }
+  if (names.includes(MARKER_FILE)) return readMarker(path, await readFile(join(path, MARKER_FILE), "utf8"));
   const foreign = names.find((name) => !HARMLESS.test(name));
   if (foreign !== undefined && !names.includes(MARKER_DRAFT)) {
     const message =
@@ -81,10 +83,10 @@ async function checkMarker(path: string): Promise<boolean> {
     throw new ConcordError("foreign", message);
   }
   await draftMarker(path);
-  return true;
+  return undefined;
 }
 
-function readMarker(path: string, text: string): void {
+function readMarker(path: string, text: string): number {
   const { name, format } = parseMarker(path, text);
   if (name !== MARKER_NAME) {
     const message = `${path} is not a Concord data folder (its ${MARKER_FILE} names something else): name another folder`;
@@ -99,6 +101,7 @@ function readMarker(path: string, text: string): void {
       "start that version, or name another folder";
     throw new ConcordError("newer-format", message);
   }
+  return format;
 }
 
 function parseMarker(path: string, text: string): { readonly name?: unknown; readonly format?: unknown } {
@@ -132,7 +135,7 @@ async function placeMarker(path: string): Promise<void> {
 }
 
 /** Of a folder: a new name, even of a file that is safe itself, may be lost in a power cut until its folder is synchronised. */
-async function synchronise(path: string): Promise<void> {
+export async function synchronise(path: string): Promise<void> {
   try {
     const folder = await open(path, "r");
     try {

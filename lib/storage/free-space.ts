@@ -14,14 +14,14 @@ const RESERVE_BYTES = 1024 * 1024;
 /** A change rewrites the page that it is in. */
 const PAGE_BYTES = 4096;
 
-/** Returns how many bytes are free beyond that. Throws ConcordError `disk-full`. `file`: lmdb's, of whose pages no batch rewrites more than there are. */
-export function checkFreeSpace(file: string, changes: number, recordBytes: number): number {
+/** Throws ConcordError `disk-full`. `file`: lmdb's, of whose pages no batch rewrites more than there are. */
+export function checkFreeSpace(file: string, changes: number, recordBytes: number): void {
   const folder = dirname(file);
   const { bavail, bsize } = statfsSync(folder);
   const free = bavail * bsize;
   const mostChanged = RESERVE_BYTES + changes * PAGE_BYTES + 2 * recordBytes;
-  if (free >= mostChanged) return free - mostChanged;
+  if (free >= mostChanged) return;
   const needed = Math.min(mostChanged, RESERVE_BYTES + statSync(file).size + 2 * recordBytes);
-  if (free >= needed) return free - needed;
+  if (free >= needed) return;
   throw storageError(folder, Object.assign(new Error(`${free} bytes are free, a batch may take ${needed}`), { code: "ENOSPC" }));
 }

@@ -1,8 +1,8 @@
 /**
- * The storage on disk: one lmdb database, one ordered key space, one folder.
+ * The tree on disk: one lmdb database, one ordered key space, one folder. Small batches come to it by way of the journal (journaled.ts).
  *
  * lmdb is a B-tree in a memory map, copied on write, with two meta pages that are replaced in turn: a crash at any moment leaves the last
- * whole transaction, there is no log to replay, and opening takes the same time whatever the size. Reads are a few memory accesses.
+ * whole transaction, and opening takes the same time whatever the size. Reads are a few memory accesses.
  *
  * - `overlappingSync: false`: its default shows a batch before it is durable, and after a full disk later writes hang for ever.
  * - One transaction at a time, on lmdb's writer thread: this thread never waits for the disk. Batches that arrive meanwhile share the next.
@@ -21,7 +21,6 @@ import { lockedFolder, storageError } from "./failure.ts";
 import { openFolder, type Folder } from "./folder.ts";
 import { checkFreeSpace } from "./free-space.ts";
 import { DATA_FILE, forgetStarts, MAP_BYTES } from "./probe.ts";
-import { openRoomAhead } from "./room-ahead.ts";
 import { checkKey, checkLimit, recordBytes, sealInto, unsealCopy } from "./record.ts";
 import { probeOrRemake } from "./unfinished.ts";
 
@@ -32,9 +31,6 @@ export interface LmdbStorageOptions {
 
 /** The data belongs to the user that runs the node. */
 const FILE_MODE = 0o600;
-
-/** A batch of so many changes takes so long that it does not matter how the file grows. */
-const MANY_CHANGES = 1_000;
 
 /** Keys go straight into lmdb's memory, without a Buffer each: several come with every write. */
 const KEY_ENCODER = {
@@ -147,7 +143,6 @@ function readersOf(database: FastDatabase): string[] {
 
 function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home: Folder): Storage {
   const file = join(home.path, DATA_FILE);
-  const ahead = openRoomAhead(file);
   /** What reads are given. */
   let current: Reading = { transaction: firstSnapshot };
   let waiting: Waiting[] = [];
@@ -164,8 +159,7 @@ function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home
         if (refusal === undefined) {
           const changes = sum(group, ({ batch }) => batch.length);
           const valueBytes = sum(group, ({ records }) => records.length);
-          const spareBytes = checkFreeSpace(file, changes, valueBytes);
-          if (changes < MANY_CHANGES) ahead.keep(spareBytes);
+          checkFreeSpace(file, changes, valueBytes);
           await commit(database, group);
           const last = current.transaction;
           current = { transaction: database.useReadTransaction() };
@@ -199,7 +193,6 @@ function createLmdbStorage(database: FastDatabase, firstSnapshot: Snapshot, home
     await draining;
     current.transaction.done();
     await database.close();
-    ahead.close();
     if (refusal?.code !== "damaged") await forgetStarts(home.path);
     home.release();
   };

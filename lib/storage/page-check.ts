@@ -76,12 +76,6 @@ function readMeta(file: number): Meta | undefined {
   return latest?.meta;
 }
 
-/** How far the pages reach that lmdb has noted as used; undefined for a file of another kind. */
-export function usedBytesOf(file: number): number | undefined {
-  const meta = readMeta(file);
-  return meta === undefined ? undefined : (meta.lastPage + 1) * meta.pageBytes;
-}
-
 /** At once: a page lies in the system's cache more often than not, and a million promises take longer than the pages. */
 function readAt(file: number, at: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length);

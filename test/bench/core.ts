@@ -16,7 +16,7 @@ import { Node } from "../../lib/node.ts";
 import { Replica } from "../../lib/replica.ts";
 import { generatePlan } from "../../lib/sim/generate.ts";
 import { simulate } from "../../lib/sim/simulate.ts";
-import { openLmdbStorage } from "../../lib/storage/lmdb.ts";
+import { openDiskStorage } from "../../lib/storage/disk.ts";
 import { createMemoryStorage } from "../../lib/storage/memory.ts";
 import { createMemoryNetwork } from "../../lib/transport/memory.ts";
 import { heapMb, line, perSecond, perSecondText } from "./measure.ts";
@@ -84,7 +84,7 @@ async function onDisk(): Promise<void> {
   const operations = 20_000;
   try {
     const bare = open<Buffer, string>({ path: join(folder, "bare"), encoding: "binary", overlappingSync: false });
-    const storage = await openLmdbStorage({ folder: join(folder, "store") });
+    const storage = await openDiskStorage({ folder: join(folder, "store") });
     const { store } = await openOn(storage);
     const options = { ...REPLICA_DEFAULTS, name: "node1", address: "node1", peers: [] };
     const replica = new Replica(store, options, random, clock.now());
@@ -132,7 +132,7 @@ async function writers(operations: number, write: (i: number) => Promise<void>):
 async function largeFolder(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "concord-bench-"));
   try {
-    const first = await openLmdbStorage({ folder });
+    const first = await openDiskStorage({ folder });
     const { store } = await openOn(first);
     for (let i = 0; i < LARGE;) {
       for (const end = i + 5_000; i < end; i++) store.put(`key${i}`, { contentType: "", value: VALUE, expiresAtMs: 0 }, Date.now());
@@ -141,7 +141,7 @@ async function largeFolder(): Promise<void> {
     }
     await first.close();
     const startedMs = performance.now();
-    const storage = await openLmdbStorage({ folder });
+    const storage = await openDiskStorage({ folder });
     const opened = await openOn(storage);
     line(
       `open a folder of ${LARGE.toLocaleString("en")} keys of 100 bytes`,

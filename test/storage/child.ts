@@ -1,5 +1,5 @@
 /**
- * Another process for the tests of the disk engine: `tsx child.ts <what> <folder>`. It speaks in lines of JSON.
+ * Another process for the tests of the engines on disk: `tsx child.ts <what> <folder> <engine>`. It speaks in lines of JSON.
  *
  *   hold    opens, says so, and stays until it is killed
  *   count   writes batch after batch, and says each that is acknowledged
@@ -7,8 +7,12 @@
  */
 import { ConcordError } from "../../lib/core/errors.ts";
 import type { Storage, StorageChange } from "../../lib/core/ports.ts";
+import { openDiskStorage } from "../../lib/storage/disk.ts";
 import { openLmdbStorage } from "../../lib/storage/lmdb.ts";
 import { fill, type FullDiskReport } from "../contract/full-disk.ts";
+
+/** The tree alone, or all of the data folder's storage. */
+export type DiskEngine = "lmdb" | "disk";
 
 const say = (what: unknown): boolean => process.stdout.write(`${JSON.stringify(what)}\n`);
 
@@ -25,10 +29,10 @@ export function countedBatch(number: number): StorageChange[] {
   return [...rows, { key: "last", value: Buffer.from(String(number)) }];
 }
 
-async function main(what: string | undefined, folder: string): Promise<void> {
+async function main(what: string | undefined, folder: string, engine: string | undefined): Promise<void> {
   let storage: Storage;
   try {
-    storage = await openLmdbStorage({ folder });
+    storage = engine === "lmdb" ? await openLmdbStorage({ folder }) : await openDiskStorage({ folder });
   } catch (error) {
     if (!(error instanceof ConcordError)) throw error;
     say({ refused: error.code, message: error.message });
@@ -51,5 +55,5 @@ async function main(what: string | undefined, folder: string): Promise<void> {
 
 if (process.argv[1] === import.meta.filename) {
   process.on("unhandledRejection", (reason) => say({ unhandled: String(reason) }));
-  await main(process.argv[2], process.argv[3] ?? "");
+  await main(process.argv[2], process.argv[3] ?? "", process.argv[4]);
 }

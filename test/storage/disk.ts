@@ -11,7 +11,7 @@ import { open } from "lmdb";
 import type { ErrorCode } from "../../lib/core/errors.ts";
 import type { FullDiskReport } from "../contract/full-disk.ts";
 import { LOADER } from "../support/launch.ts";
-import type { ChildLine } from "./child.ts";
+import type { ChildLine, DiskEngine } from "./child.ts";
 
 const CHILD = [process.execPath, LOADER, fileURLToPath(new URL("./child.ts", import.meta.url))];
 /** Room for some 200 of `fill`'s batches. */
@@ -40,8 +40,14 @@ export interface Child {
   kill(): Promise<void>;
 }
 
-export function startChild(t: ExecutionContext, what: string, folder: string, wrapper: readonly string[] = []): Child {
-  const [command = "", ...args] = [...wrapper, ...CHILD, what, folder];
+export function startChild(
+  t: ExecutionContext,
+  what: string,
+  folder: string,
+  engine: DiskEngine = "disk",
+  wrapper: readonly string[] = [],
+): Child {
+  const [command = "", ...args] = [...wrapper, ...CHILD, what, folder, engine];
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
   let complaints = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (complaints += text));
@@ -66,26 +72,32 @@ export function startChild(t: ExecutionContext, what: string, folder: string, wr
 }
 
 /** Fills a disk of 4 MB in a child process: a memory file system that only that process sees. */
-export async function fillSmallDisk(t: ExecutionContext): Promise<{ readonly report: FullDiskReport; readonly code: ErrorCode }> {
+export async function fillSmallDisk(
+  t: ExecutionContext,
+  engine: DiskEngine,
+): Promise<{ readonly report: FullDiskReport; readonly code: ErrorCode }> {
   const folder = await scratch(t);
   const mount = `mount -t tmpfs -o size=${SMALL_DISK_BYTES} none "$0"`;
   const namespace = ["-rm", "-m"].find((flags) => spawnSync("unshare", [flags, "sh", "-c", mount, folder]).status === 0);
   if (namespace === undefined) {
     t.log("this machine lets nobody mount a small disk: a limit on file sizes stands in for it");
-    return { report: await fillUnderLimit(t), code: "storage-failed" };
+    return { report: await fillUnderLimit(t, engine), code: "storage-failed" };
   }
-  return { report: await fillIn(t, folder, ["unshare", namespace, "sh", "-c", `${mount} && exec "$@"`, folder]), code: "disk-full" };
+  return {
+    report: await fillIn(t, engine, folder, ["unshare", namespace, "sh", "-c", `${mount} && exec "$@"`, folder]),
+    code: "disk-full",
+  };
 }
 
 /** Fills a file up to a size limit: lmdb sees a write that was cut short, which the system calls an input/output error. */
-export async function fillUnderLimit(t: ExecutionContext): Promise<FullDiskReport> {
+export async function fillUnderLimit(t: ExecutionContext, engine: DiskEngine): Promise<FullDiskReport> {
   // The unit is 512 or 1,024 bytes, as the shell likes.
   const limit = `ulimit -f ${SMALL_DISK_BYTES / 1024} && exec "$@"`;
-  return fillIn(t, await scratch(t), ["sh", "-c", limit, "sh"]);
+  return fillIn(t, engine, await scratch(t), ["sh", "-c", limit, "sh"]);
 }
 
-async function fillIn(t: ExecutionContext, folder: string, wrapper: readonly string[]): Promise<FullDiskReport> {
-  const child = startChild(t, "fill", join(folder, "data"), wrapper);
+async function fillIn(t: ExecutionContext, engine: DiskEngine, folder: string, wrapper: readonly string[]): Promise<FullDiskReport> {
+  const child = startChild(t, "fill", join(folder, "data"), engine, wrapper);
   const said: ChildLine[] = [];
   for (let line = await child.next(); line !== undefined; line = await child.next()) said.push(line);
   const last = said.at(-1);

@@ -3,17 +3,18 @@ import { mkdir, readdir, readFile, rename, stat, symlink, writeFile } from "node
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { ConcordError, type ErrorCode } from "../../lib/core/errors.ts";
+import { openDiskStorage } from "../../lib/storage/disk.ts";
 import { MARKER_FILE } from "../../lib/storage/folder.ts";
-import { openLmdbStorage } from "../../lib/storage/lmdb.ts";
+import { JOURNAL_FILE } from "../../lib/storage/journal-file.ts";
 import { scratch, startChild } from "./disk.ts";
 
 async function refused(t: ExecutionContext, folder: string, code: ErrorCode, message: RegExp): Promise<void> {
-  const error = await t.throwsAsync(openLmdbStorage({ folder }), { instanceOf: ConcordError, code, message });
+  const error = await t.throwsAsync(openDiskStorage({ folder }), { instanceOf: ConcordError, code, message });
   t.true(error?.message.includes(folder), `names the folder: ${error?.message}`);
 }
 
 async function fillOnce(folder: string): Promise<void> {
-  const storage = await openLmdbStorage({ folder });
+  const storage = await openDiskStorage({ folder });
   await storage.write([{ key: "a", value: Buffer.from("1") }]);
   await storage.close();
 }
@@ -21,10 +22,10 @@ async function fillOnce(folder: string): Promise<void> {
 test("folder: made with its parents, for this user alone, and marked", async (t) => {
   const folder = join(await scratch(t), "one", "two");
   await fillOnce(folder);
-  t.deepEqual((await readdir(folder)).sort(), [MARKER_FILE, "data.mdb", "lock.mdb"]);
-  t.like(JSON.parse(await readFile(join(folder, MARKER_FILE), "utf8")), { name: "concord storage", format: 1 });
+  t.deepEqual((await readdir(folder)).sort(), [MARKER_FILE, JOURNAL_FILE, "data.mdb", "lock.mdb"]);
+  t.like(JSON.parse(await readFile(join(folder, MARKER_FILE), "utf8")), { name: "concord storage", format: 2 });
   t.is((await stat(folder)).mode & 0o077, 0);
-  t.is((await stat(join(folder, "data.mdb"))).mode & 0o077, 0);
+  for (const name of ["data.mdb", JOURNAL_FILE]) t.is((await stat(join(folder, name))).mode & 0o077, 0, name);
 });
 
 test("folder: an empty one is taken, also with what a fresh disk brings along", async (t) => {
@@ -41,7 +42,7 @@ test("folder: a making that was cut short goes on", async (t) => {
   await writeFile(join(folder, "data.mdb"), "");
   await fillOnce(folder);
   t.false((await readdir(folder)).includes(`.${MARKER_FILE}`));
-  const storage = await openLmdbStorage({ folder });
+  const storage = await openDiskStorage({ folder });
   t.is(storage.get("a")?.length, 1);
   await storage.close();
 });
@@ -60,8 +61,8 @@ test("folder: somebody else's is refused, and left as it is", async (t) => {
 
 test("folder: a newer format is refused, naming both", async (t) => {
   const folder = await scratch(t);
-  await writeFile(join(folder, MARKER_FILE), JSON.stringify({ name: "concord storage", format: 2 }));
-  await refused(t, folder, "newer-format", /newer Concord \(storage format 2; this one reads 1 at most\): start that version/);
+  await writeFile(join(folder, MARKER_FILE), JSON.stringify({ name: "concord storage", format: 3 }));
+  await refused(t, folder, "newer-format", /newer Concord \(storage format 3; this one reads 2 at most\): start that version/);
 });
 
 for (const marker of [
@@ -83,12 +84,12 @@ for (const marker of [
 test("folder: one storage at a time in one process, by whatever path", async (t) => {
   const parent = await scratch(t);
   const folder = join(parent, "data");
-  const storage = await openLmdbStorage({ folder });
+  const storage = await openDiskStorage({ folder });
   await symlink(folder, join(parent, "link"));
   await refused(t, folder, "locked", /is already open in this very process: stop that one first/);
-  await t.throwsAsync(openLmdbStorage({ folder: join(parent, "link") }), { code: "locked" });
+  await t.throwsAsync(openDiskStorage({ folder: join(parent, "link") }), { code: "locked" });
   await storage.close();
-  await (await openLmdbStorage({ folder: join(parent, "link") })).close();
+  await (await openDiskStorage({ folder: join(parent, "link") })).close();
 });
 
 test("folder: a failed opening does not hold it", async (t) => {
@@ -99,7 +100,7 @@ test("folder: a failed opening does not hold it", async (t) => {
   await refused(t, folder, "damaged", /cannot be read/);
   await writeFile(join(folder, MARKER_FILE), marker);
   await fillOnce(folder);
-  t.like(await readdir(folder), { length: 3 });
+  t.like(await readdir(folder), { length: 4 });
 });
 
 test("folder: open in another process, it is refused by that one's number; free as soon as that one is killed", async (t) => {
@@ -116,7 +117,7 @@ test("folder: open in another process, it is refused by that one's number; free 
 
 test("folder: held while writes go on, and given back by closing", async (t) => {
   const folder = join(await scratch(t), "data");
-  const storage = await openLmdbStorage({ folder });
+  const storage = await openDiskStorage({ folder });
   let writing = true;
   const writes = (async () => {
     for (let number = 0; writing; number++) await storage.write([{ key: "a", value: Buffer.from(String(number)) }]);
@@ -148,11 +149,11 @@ test("folder: of processes that come at once, one at most gets in", async (t) =>
 
 test("a data file whose making was cut short by a power loss is made anew, one of a settled folder never", async (t) => {
   const folder = await scratch(t);
-  await (await openLmdbStorage({ folder })).close();
+  await (await openDiskStorage({ folder })).close();
   await rename(join(folder, MARKER_FILE), join(folder, `.${MARKER_FILE}`));
   for (const content of [Buffer.alloc(8_192), Buffer.alloc(4_096, 7), Buffer.from("half a page")]) {
     await writeFile(join(folder, "data.mdb"), content);
-    const storage = await openLmdbStorage({ folder });
+    const storage = await openDiskStorage({ folder });
     await storage.write([{ key: "k", value: Buffer.from("v") }]);
     await storage.close();
     await rename(join(folder, MARKER_FILE), join(folder, `.${MARKER_FILE}`));

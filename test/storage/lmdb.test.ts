@@ -1,11 +1,10 @@
-/** The contract on the engine on disk, and what only a disk does: writes that fail, and processes that are killed. */
+/** The contract on the tree alone, and what only a tree on a disk does: writes that the system cuts short, and pages that are used again. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import test from "ava";
 import { openLmdbStorage } from "../../lib/storage/lmdb.ts";
 import { testStorage } from "../contract/storage.ts";
-import { countedBatch } from "./child.ts";
-import { fillSmallDisk, fillUnderLimit, scratch, startChild, tamper } from "./disk.ts";
+import { fillSmallDisk, fillUnderLimit, scratch, tamper } from "./disk.ts";
 
 testStorage({
   name: "lmdb",
@@ -30,40 +29,15 @@ testStorage({
     };
   },
 
-  fillDisk: fillSmallDisk,
+  fillDisk: (t) => fillSmallDisk(t, "lmdb"),
 });
 
 test("lmdb: a write that the system cuts short is a failed storage, which keeps what it has acknowledged", async (t) => {
-  const report = await fillUnderLimit(t);
+  const report = await fillUnderLimit(t, "lmdb");
   t.like(report, { code: "storage-failed", codeAfter: "storage-failed", lost: 0, stray: 0 });
   t.true(report.acknowledged > 0);
   t.regex(report.message, /^the storage in \S+data failed \(Input\/output error\): look at the disk and the system's log/);
 });
-
-for (const batches of [1, 7, 60]) {
-  test(`lmdb: killed after ${batches} batches, every acknowledged one is there whole, and no part of another`, async (t) => {
-    const folder = join(await scratch(t), "data");
-    const child = startChild(t, "count", folder);
-    t.deepEqual(await child.next(), { open: true });
-    let acknowledged = -1;
-    for (let line = await child.next(); line !== undefined; line = await child.next()) {
-      t.true("acknowledged" in line, JSON.stringify(line));
-      if ("acknowledged" in line) acknowledged = line.acknowledged;
-      if (acknowledged === batches - 1) child.process.kill("SIGKILL");
-    }
-    t.true(acknowledged >= batches - 1);
-    const storage = await openLmdbStorage({ folder });
-    t.teardown(() => storage.close());
-    const last = Number(Buffer.from(storage.get("last") ?? "").toString());
-    t.true(last === acknowledged || last === acknowledged + 1, `${last} is there, ${acknowledged} was acknowledged`);
-    for (let number = 0; number <= last + 2; number++) {
-      for (const { key, value } of countedBatch(number).slice(0, -1)) {
-        const expected = number <= last ? value : undefined;
-        t.deepEqual(storage.get(key), expected, key);
-      }
-    }
-  });
-}
 
 test("lmdb: snapshots, cursors and large values do not pile up while writes go on", async (t) => {
   const folder = join(await scratch(t), "data");

@@ -33,7 +33,7 @@ for (const seed of [1, 2, 3, 4]) {
 test("page check: nothing is wrong with the file of a process that was killed", async (t) => {
   const folder = join(await scratch(t), "data");
   for (let kill = 1; kill <= 4; kill++) {
-    const child = startChild(t, "count", folder);
+    const child = startChild(t, "count", folder, "lmdb");
     for (let lines = 0; lines < 10 * kill; lines++) await child.next();
     await child.kill();
     t.is(await checkPages(join(folder, "data.mdb"), FOREVER_MS), undefined);

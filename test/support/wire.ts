@@ -6,7 +6,7 @@ import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { META } from "../../lib/core/layout.ts";
 import type { RepairReceipt } from "../../lib/core/output.ts";
-import { openLmdbStorage } from "../../lib/storage/lmdb.ts";
+import { openDiskStorage } from "../../lib/storage/disk.ts";
 import { freePorts, putAll, sameHash, temporaryFolder, TestNode, waitFor, type Teardown } from "../cluster/support.ts";
 import { openReadingProxy, PINGS, REPAIR, sumOf, type ReadingProxy, type Crossing, type Sums } from "./reading-proxy.ts";
 
@@ -194,7 +194,7 @@ export class Wire {
 
   /** The node that is away loses its own record, and with it its context: it will rebuild both from its entries. */
   async loseContext(): Promise<void> {
-    const storage = await openLmdbStorage({ folder: join(this.#home, "returns") });
+    const storage = await openDiskStorage({ folder: join(this.#home, "returns") });
     await storage.write([{ key: META, value: undefined }]);
     await storage.close();
   }

@@ -1,6 +1,7 @@
 /** What a disk may do to a node, as strace carries it out: which calls, on which files of the folder, end how. */
 import { join } from "node:path";
 import { Prng } from "../../lib/sim/prng.ts";
+import { JOURNAL_FILE } from "../../lib/storage/journal-file.ts";
 
 export interface DiskFault {
   readonly what: string;
@@ -24,6 +25,8 @@ interface Site {
 
 /** In this order, so that few cases still come by each kind of call. */
 const SITES: readonly Site[] = [
+  { calls: "pwrite64", file: JOURNAL_FILE, errors: ["EIO", "ENOSPC", "EDQUOT", "EFBIG"] },
+  { calls: "openat", file: JOURNAL_FILE, errors: ["EIO", "EMFILE", "ENOSPC", "EACCES"], isRare: true },
   { calls: "fdatasync", file: "data.mdb", errors: ["EIO", "ENOSPC", "EDQUOT"] },
   { calls: "writev,pwritev", file: "data.mdb", errors: ["ENOSPC", "EIO", "EDQUOT", "EFBIG"] },
   { calls: "pwrite64", file: "data.mdb", errors: ["EIO", "ENOSPC"] },
@@ -43,8 +46,8 @@ export function diskFault(seed: number): DiskFault {
   const site = SITES[(seed - 1) % (SITES.length + 1)];
   if (site === undefined) {
     return {
-      what: `each fdatasync takes ${SLOW_MICROSECONDS / 1000} ms longer`,
-      wrap: (folder, trace) => strace(trace, join(folder, "data.mdb"), "fdatasync", `delay_enter=${SLOW_MICROSECONDS}`),
+      what: `each write to the journal takes ${SLOW_MICROSECONDS / 1000} ms longer`,
+      wrap: (folder, trace) => strace(trace, join(folder, JOURNAL_FILE), "pwrite64", `delay_enter=${SLOW_MICROSECONDS}`),
       isFresh: false,
       isSlow: true,
     };

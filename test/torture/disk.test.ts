@@ -3,7 +3,7 @@ import test from "ava";
 import { runBounded } from "./bounded.ts";
 import { run } from "./disk.ts";
 
-const CASES = 9;
+const CASES = 11;
 
 test("a node whose disk fails stops with the reason and loses nothing; one whose disk is slow goes on answering", async (t) => {
   const { figures, report } = await runBounded(t, run, CASES);

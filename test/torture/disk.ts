@@ -33,6 +33,9 @@ export interface DiskFigures {
 const CHECKER = fileURLToPath(new URL("./power-child.ts", import.meta.url));
 const WRITES = 60;
 const VALUE_CHARS = 3_000;
+/** More than a record of the journal may hold: every so many writes the tree is written too. */
+const LARGE_CHARS = 300_000;
+const LARGE_EVERY = 5;
 const LAST_LINE =
   /^concord serve: (the node has stopped: )?(the (disk that holds .* has no room|storage in .* failed) \(.*\): .* start this node again|the data in .* is damaged)/;
 
@@ -186,7 +189,8 @@ async function write(node: TestNode, key: string): Promise<boolean> {
 }
 
 function valueOf(key: string): string {
-  return key.repeat(Math.ceil(VALUE_CHARS / key.length));
+  const isLarge = (Number(/\d+$/.exec(key)?.[0] ?? 0) + 1) % LARGE_EVERY === 0;
+  return key.repeat(Math.ceil((isLarge ? LARGE_CHARS : VALUE_CHARS) / key.length));
 }
 
 /** On a disk that is well again. */

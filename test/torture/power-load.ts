@@ -16,25 +16,37 @@ export interface Load {
 
 const WRITERS = 4;
 const KEYS_OF_WRITER = 5;
+/** So many that a few such batches are more than the journal keeps from the tree. */
+const KEYS_OF_BULK = 400;
+/** More than a record of the journal may hold: it goes to the tree at once. */
+const LARGE_CHARS = 300_000;
 
 export async function writeLoad(url: string, seed: number, turns: number): Promise<Load> {
   const steps = new Map<string, (string | undefined)[]>();
-  const together = Array.from({ length: WRITERS }, (_, writer) => ["x", "y", "z"].map((name) => `w${writer}/${name}`));
+  const few = Array.from({ length: WRITERS }, (_, writer) => ["x", "y", "z"].map((name) => `w${writer}/${name}`));
+  const many = Array.from({ length: WRITERS }, (_, writer) => Array.from({ length: KEYS_OF_BULK }, (_, i) => `w${writer}/bulk/${i}`));
   const stepsOf = (key: string): (string | undefined)[] => {
     let list = steps.get(key);
     if (list === undefined) steps.set(key, (list = []));
     return list;
   };
+  const putTogether = async (keys: readonly string[], value: string): Promise<void> => {
+    for (const key of keys) stepsOf(key).push(value);
+    const operations = keys.map((key) => ({ op: "put", key, value }));
+    await check(await ask(`${url}/v1/batch`, "POST", {}, JSON.stringify({ operations }), PATIENCE_MS));
+  };
   const writer = async (number: number): Promise<void> => {
     const prng = new Prng(`power ${seed}/writer ${number}`);
     for (let turn = 0; turn < turns; turn++) {
+      const name = `${seed}-${number}-${turn}-`;
+      if (prng.chance(0.08)) {
+        await putTogether(many[number]!, name);
+        continue;
+      }
       // Small ones, ones of several pages, and some that lmdb keeps in pages of their own.
-      const value = `${seed}-${number}-${turn}-${"v".repeat(prng.skewed(0, 12_000))}`;
+      const value = name + "v".repeat(prng.chance(0.03) ? LARGE_CHARS : prng.skewed(0, 12_000));
       if (prng.chance(0.2)) {
-        const keys = together[number]!;
-        for (const key of keys) stepsOf(key).push(value);
-        const operations = keys.map((key) => ({ op: "put", key, value }));
-        await check(await ask(`${url}/v1/batch`, "POST", {}, JSON.stringify({ operations }), PATIENCE_MS));
+        await putTogether(few[number]!, value);
         continue;
       }
       const key = `w${number}/${prng.below(KEYS_OF_WRITER)}`;
@@ -46,7 +58,7 @@ export async function writeLoad(url: string, seed: number, turns: number): Promi
     }
   };
   await Promise.all(Array.from({ length: WRITERS }, (_, number) => writer(number)));
-  return { steps, together };
+  return { steps, together: [...few, ...many] };
 }
 
 /** A node that is traced is slow. */
