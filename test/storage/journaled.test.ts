@@ -81,13 +81,13 @@ class Ground {
     return {
       read: async () => this.journal && Buffer.from(this.journal),
       open: async () => void (this.journal ??= Buffer.alloc(0)),
-      write: async (bytes, at) => {
+      write: async (record, at) => {
         const isWhole = await this.#isWhole(life);
         const before = this.journal ?? Buffer.alloc(0);
-        const after = Buffer.alloc(Math.max(before.length, at + bytes.length));
+        const after = Buffer.alloc(Math.max(before.length, at + record.length));
         before.copy(after);
-        for (let from = 0; from < bytes.length; from += SECTOR_BYTES)
-          if (isWhole || this.#prng.chance(0.7)) bytes.copy(after, at + from, from, Math.min(from + SECTOR_BYTES, bytes.length));
+        for (let from = 0; from < record.length; from += SECTOR_BYTES)
+          if (isWhole || this.#prng.chance(0.7)) record.copy(after, at + from, from, Math.min(from + SECTOR_BYTES, record.length));
         this.journal = after;
         await (isWhole ? new Promise(setImmediate) : NEVER);
       },

@@ -24,7 +24,7 @@ const LARGE_CHARS = 300_000;
 export async function writeLoad(url: string, seed: number, turns: number): Promise<Load> {
   const steps = new Map<string, (string | undefined)[]>();
   const few = Array.from({ length: WRITERS }, (_, writer) => ["x", "y", "z"].map((name) => `w${writer}/${name}`));
-  const many = Array.from({ length: WRITERS }, (_, writer) => Array.from({ length: KEYS_OF_BULK }, (_, i) => `w${writer}/bulk/${i}`));
+  const many = Array.from({ length: WRITERS }, (_, writer) => Array.from(Array(KEYS_OF_BULK).keys(), (i) => `w${writer}/bulk/${i}`));
   const stepsOf = (key: string): (string | undefined)[] => {
     let list = steps.get(key);
     if (list === undefined) steps.set(key, (list = []));
