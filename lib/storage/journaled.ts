@@ -239,7 +239,10 @@ class JournaledStorage implements Storage {
     await this.#draining;
     // What cannot be handed over now is in the journal, and is at the next opening.
     await this.#settleAll().catch(() => undefined);
-    await this.#medium.close();
-    await this.#below.close();
+    try {
+      await this.#medium.close();
+    } finally {
+      await this.#below.close();
+    }
   }
 }
