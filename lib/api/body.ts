@@ -44,7 +44,9 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The body as text: strict UTF-8 without a byte order mark. No body is the empty text. */
 export async function readBody(incoming: IncomingMessage, limits: BodyLimits): Promise<BodyText | BodyRefusal> {
-  const read = await readBodyBytes(incoming, limits, refuseCharset(incoming));
+  const unwanted = begin(incoming, limits) ?? refuseCharset(incoming);
+  await Promise.resolve();
+  const read = readAtOnce(incoming, limits, unwanted) ?? (await gather(incoming, limits, unwanted));
   if (!read.ok) return read;
   let text: string;
   try {
@@ -56,19 +58,27 @@ export async function readBody(incoming: IncomingMessage, limits: BodyLimits): P
   return { ok: true, text };
 }
 
-/** The body as it is. No body is no bytes. `unwanted`: why it is refused whatever it holds. */
-export async function readBodyBytes(
-  incoming: IncomingMessage,
-  limits: BodyLimits,
-  unwanted?: BodyRefusal,
-): Promise<BodyBytes | BodyRefusal> {
-  assert(!incoming.readableDidRead || incoming.destroyed, "a body is read once, and by nobody else");
-  if (incoming.destroyed) return broken;
-  const early = unwanted ?? refuseEarly(incoming, limits.bytesMax);
+/** The body as it is. No body is no bytes. */
+export async function readBodyBytes(incoming: IncomingMessage, limits: BodyLimits): Promise<BodyBytes | BodyRefusal> {
+  const unwanted = begin(incoming, limits);
   await Promise.resolve();
-  const whole = early === undefined ? wholeBody(incoming, limits.bytesMax) : undefined;
-  if (whole !== undefined) return signed(incoming, whole);
+  return readAtOnce(incoming, limits, unwanted) ?? gather(incoming, limits, unwanted);
+}
+
+/** Returns why the body is refused whatever it holds. What came with the headers can be read when this turn's promises go on. */
+function begin(incoming: IncomingMessage, { bytesMax }: BodyLimits): BodyRefusal | undefined {
+  assert(!incoming.readableDidRead || incoming.destroyed, "a body is read once, and by nobody else");
+  return refuseEarly(incoming, bytesMax);
+}
+
+/** Undefined when there is something to wait for. */
+function readAtOnce(incoming: IncomingMessage, { bytesMax }: BodyLimits, unwanted?: BodyRefusal): BodyBytes | BodyRefusal | undefined {
   if (incoming.destroyed) return broken;
+  const whole = unwanted === undefined ? wholeBody(incoming, bytesMax) : undefined;
+  return whole === undefined ? undefined : signed(incoming, whole);
+}
+
+function gather(incoming: IncomingMessage, limits: BodyLimits, unwanted?: BodyRefusal): Promise<BodyBytes | BodyRefusal> {
   const declared = Number(incoming.headers["content-length"] ?? 0);
   return new Promise((resolve) => {
     let held: Uint8Array = new Uint8Array(0);
@@ -104,7 +114,7 @@ export async function readBodyBytes(
     };
     const onBroken = (): void => settle(refusal ?? broken);
 
-    if (early !== undefined) refuse(early);
+    if (unwanted !== undefined) refuse(unwanted);
     incoming.on("data", onData).on("end", onEnd).on("close", onBroken).on("error", onBroken);
   });
 }
@@ -115,7 +125,7 @@ export async function readBodyBytes(
  */
 function wholeBody(incoming: IncomingMessage, bytesMax: number): Uint8Array | undefined {
   const { headers, readableLength } = incoming;
-  if (incoming.destroyed || readableLength > bytesMax || headers["content-length"] !== String(readableLength)) return undefined;
+  if (readableLength > bytesMax || headers["content-length"] !== String(readableLength)) return undefined;
   const bytes = incoming.read() as Uint8Array | null;
   // So that the end is read as well.
   incoming.resume();

@@ -10,7 +10,7 @@ import type { Message } from "../core/message.ts";
 import { json, Refusal, RETRY } from "./answer.ts";
 import { FrameBudget } from "./frame-budget.ts";
 import type { Bodies, Handler } from "./request.ts";
-import { readPairs } from "./store.ts";
+import { pairsIn } from "./store.ts";
 
 /** Where messages go: a node. */
 export interface PeerInbox {
@@ -70,7 +70,7 @@ export function createPeerRoutes(inbox: PeerInbox, takePairs: TakePairs, bodies:
     },
 
     async replicate({ env: { incoming } }) {
-      const { pairs } = await readPairs(bodies, incoming);
+      const { pairs } = pairsIn(await bodies.text(incoming), bodies.valueBytesMax);
       await takePairs(pairs);
       return json('{"message":"Key-value pair replicated successfully"}');
     },

@@ -40,6 +40,8 @@ export const BODY_BYTES_MAX = 10 * 1024 * 1024;
 /** As long as the server gives a whole request. */
 const BODY_TIME_MS = 10_000;
 
+const TEXT_LIMITS: BodyLimits = { bytesMax: BODY_BYTES_MAX, timeMs: BODY_TIME_MS };
+
 /** Bodies that are being read, all together. */
 const BUDGET_BYTES = 256 * 1024 * 1024;
 
@@ -52,13 +54,16 @@ const SMALL_BYTES = 64 * 1024;
 export function createBodies(valueBytesMax: number): Bodies {
   const texts = new Budget(BUDGET_BYTES);
   const frames = new Budget(FRAMES_BUDGET_BYTES);
-  const bytesOf = async (incoming: IncomingMessage, limits: BodyLimits): Promise<Uint8Array> =>
-    okOf(await readBodyBytes(incoming, limits)).bytes;
+  const bytesOf = async (incoming: IncomingMessage, bytesMax: number): Promise<Uint8Array> =>
+    okOf(await readBodyBytes(incoming, { bytesMax, timeMs: BODY_TIME_MS })).bytes;
   return {
     valueBytesMax,
-    text: (incoming) => texts.spend(incoming, BODY_BYTES_MAX, async (limits) => okOf(await readBody(incoming, limits)).text),
-    bytes: (incoming, bytesMax) => texts.spend(incoming, bytesMax, (limits) => bytesOf(incoming, limits)),
-    frame: (incoming, bytesMax) => frames.spend(incoming, bytesMax, (limits) => bytesOf(incoming, limits)),
+    text: (incoming) => {
+      const bytes = largeBytesOf(incoming, BODY_BYTES_MAX);
+      return bytes === 0 ? textOf(incoming, TEXT_LIMITS) : texts.spend(bytes, () => textOf(incoming, TEXT_LIMITS));
+    },
+    bytes: (incoming, bytesMax) => texts.spend(largeBytesOf(incoming, bytesMax), () => bytesOf(incoming, bytesMax)),
+    frame: (incoming, bytesMax) => frames.spend(largeBytesOf(incoming, bytesMax), () => bytesOf(incoming, bytesMax)),
   };
 }
 
@@ -72,14 +77,13 @@ class Budget {
   }
 
   /** Throws Refusal. */
-  async spend<T>(incoming: IncomingMessage, bytesMax: number, read: (limits: BodyLimits) => Promise<T>): Promise<T> {
-    const bytes = largeBytesOf(incoming, bytesMax);
+  async spend<T>(bytes: number, read: () => Promise<T>): Promise<T> {
     if (bytes > 0 && this.#reserved + bytes > this.#bytesMax) {
       throw new Refusal(503, "too many large requests at once; try again", { ...CLOSE, ...RETRY });
     }
     this.#reserved += bytes;
     try {
-      return await read({ bytesMax, timeMs: BODY_TIME_MS });
+      return await read();
     } finally {
       this.#reserved -= bytes;
     }
@@ -92,6 +96,10 @@ function largeBytesOf({ headers }: IncomingMessage, bytesMax: number): number {
   const isOpen = declared === undefined && headers["transfer-encoding"] !== undefined;
   const bytes = isOpen ? bytesMax : Math.min(Number(declared ?? 0), bytesMax);
   return bytes <= SMALL_BYTES ? 0 : bytes;
+}
+
+async function textOf(incoming: IncomingMessage, limits: BodyLimits): Promise<string> {
+  return okOf(await readBody(incoming, limits)).text;
 }
 
 function okOf<T extends { readonly ok: true }>(read: T | BodyRefusal): T {

@@ -42,7 +42,7 @@ export function createStoreRoutes(kv: Kv, bodies: Bodies, unread: Unread): Store
 
   const writeBody: StoreRoutes["writeBody"] = async (incoming, query) => {
     const options = writeOptions(query);
-    const { pairs, isArray } = await readPairs(bodies, incoming);
+    const { pairs, isArray } = pairsIn(await bodies.text(incoming), bodies.valueBytesMax);
     if (isArray) return `{"stored":${pairs.length},"copies":${await writePairs(kv, pairs, options)}}`;
     const [pair] = pairs as [Pair];
     const { copies, tokens } = await kv.write([operationOf(pair, query.get("token"))], options);
@@ -81,16 +81,12 @@ export function createStoreRoutes(kv: Kv, bodies: Bodies, unread: Unread): Store
 }
 
 /** One pair, or an array of them, of which each is checked before the first is written. Throws Refusal. */
-export async function readPairs(
-  bodies: Bodies,
-  incoming: IncomingMessage,
-): Promise<{ readonly pairs: readonly Pair[]; readonly isArray: boolean }> {
-  const text = await bodies.text(incoming);
+export function pairsIn(text: string, valueBytesMax: number): { readonly pairs: readonly Pair[]; readonly isArray: boolean } {
   const parsed = parsePairs(text);
   if (!parsed.ok) throw badJson(parsed);
   for (const { key, valueText } of parsed.pairs) {
     checkKey(key);
-    checkValue(valueText, bodies.valueBytesMax);
+    checkValue(valueText, valueBytesMax);
   }
   return { pairs: parsed.pairs, isArray: text.trimStart().startsWith("[") };
 }

@@ -97,10 +97,14 @@ export function createKv(deps: KvDeps): NodeKv {
       const bytes = translated.reduce((sum, { write }) => sum + (write?.value.length ?? 0), 0);
       if (waitingBytes > 0 && waitingBytes + bytes > WAITING_BYTES_MAX) throw new ConcordError("overloaded", TOO_MUCH_WAITS);
       waitingBytes += bytes;
-      const result = await node.write(translated, options.copies ?? 1, options.local).finally(() => (waitingBytes -= bytes));
-      if (!result.ok) throw result.error;
-      const keys = translated.map(({ key }) => key);
-      return new Receipt(digestKey, keys, result.dots, result.copies);
+      try {
+        const result = await node.write(translated, options.copies ?? 1, options.local);
+        if (!result.ok) throw result.error;
+        const keys = translated.map(({ key }) => key);
+        return new Receipt(digestKey, keys, result.dots, result.copies);
+      } finally {
+        waitingBytes -= bytes;
+      }
     },
 
     list: (options) =>
