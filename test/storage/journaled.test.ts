@@ -219,6 +219,41 @@ test("a record that is missing among others is damage; the last may have been cu
   t.deepEqual(rowsOf(await ground.open(), ...ALL), [["k", "2"]]);
 });
 
+test("whatever happens to the journal's bytes: a beginning of what was written, or refused", async (t) => {
+  const damage = fc.record({ at: fc.nat(), bytes: fc.uint8Array({ minLength: 1, maxLength: 600 }) });
+  let [refused, shorter] = [0, 0];
+  await holdsAsync(
+    t,
+    fc.asyncProperty(
+      fc.array(fc.nat(3_000), { minLength: 1, maxLength: 8 }),
+      fc.array(damage, { minLength: 1, maxLength: 3 }),
+      async (sizes, damages) => {
+        const ground = new Ground(1);
+        const storage = await ground.open({ ...LIMITS, halfBytes: 131_072, rowsMax: 1_000 });
+        const states: Row[][] = [[]];
+        for (const [i, size] of sizes.entries()) {
+          const batch = [put(`k${i % 3}`, `${i}`.padEnd(size)), put("last", String(i))];
+          await storage.write(batch);
+          states.push(applied(states.at(-1)!, batch));
+        }
+        const journal = ground.journal!;
+        for (const { at, bytes: others } of damages)
+          journal.set(others.slice(0, journal.length - (at % journal.length)), at % journal.length);
+        try {
+          const kept = stateOf(await ground.open(), states, 0);
+          assert.notEqual(kept, undefined);
+          if (kept! < sizes.length) shorter++;
+        } catch (error) {
+          assert.equal((error as ConcordError).code, "damaged");
+          refused++;
+        }
+      },
+    ),
+    { numRuns: 300 },
+  );
+  t.true(refused > 0 && shorter > 0, `${refused} refused, ${shorter} shorter`);
+});
+
 test("one damaged mark is enough to go on, two are not", async (t) => {
   const [first = "", second = ""] = ["\xffjournal 1", "\xffjournal 2"];
   const flip = (ground: Ground, key: string): void => {
