@@ -16,7 +16,7 @@ const [BASIS, PRIME] = [0x811c_9dc5, 0x0100_0193];
 /** 2^32 by the golden ratio, so that the upper bits have something of all (Knuth, The Art of Computer Programming 3, 6.4). */
 const SCATTER = 0x9e37_79b1;
 
-const SLOT_BITS = 12;
+const SLOT_BITS = 14;
 const SHARD_OF_SLOT = Uint8Array.from({ length: 1 << SLOT_BITS }, (_, slot) => Math.floor(SHARDS * Math.log2(1 + slot / (1 << SLOT_BITS))));
 
 export function shardOf(key: StorageKey): number {
