@@ -52,7 +52,19 @@ export function startChild(
   let complaints = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (complaints += text));
   const ended = once(child, "close");
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  // Every line is kept as it comes: the interface's own iterator was seen to end before the last lines of a killed process.
+  const said: string[] = [];
+  let wake = (): void => undefined;
+  let isOver = false;
+  const lines = createInterface({ input: child.stdout });
+  lines.on("line", (line) => {
+    said.push(line);
+    wake();
+  });
+  lines.on("close", () => {
+    isOver = true;
+    wake();
+  });
   const kill = async (): Promise<void> => {
     child.kill("SIGKILL");
     await ended;
@@ -62,8 +74,9 @@ export function startChild(
     process: child,
     kill,
     async next() {
-      const { value, done } = await lines.next();
-      if (done !== true) return JSON.parse(value) as ChildLine;
+      while (said.length === 0 && !isOver) await new Promise<void>((resolve) => (wake = resolve));
+      const line = said.shift();
+      if (line !== undefined) return JSON.parse(line) as ChildLine;
       await ended;
       if (child.exitCode !== 0 && child.signalCode !== "SIGKILL") t.log(complaints);
       return undefined;
