@@ -123,8 +123,8 @@ export class View {
     if (live) this.#live.add(id);
     else this.#live.delete(id);
     if (live) this.#world.disks.get(this.#node)?.damage.replaced(key);
-    // Lost to damage: nobody is to have seen it, which checkSeen asks for.
-    if (sibling === undefined) return;
+    // Lost to damage: nobody is to have seen it, which checkSeen asks for. A peer may give it back in the same turn.
+    if (sibling === undefined) return void this.#seen.remove(dot);
     if (live) this.#begun.push({ dot, key, sibling });
     else this.#ended.push({ dot, key });
   }

@@ -95,6 +95,17 @@ test("a value that comes back, and one that was never written", async (t) => {
   t.is(stranger.world.failure?.check, "value-from-nowhere");
 });
 
+test("a value that the disk has lost may come back in the very turn that finds the loss", async (t) => {
+  const { world, store, put, flush } = await createBench();
+  const { dot, entry } = put("a", "one");
+  await flush();
+  store.amend(losing(dot));
+  store.merge(entry, new Context(), EPOCH_MS);
+  await flush();
+  t.is(world.failure, undefined);
+  t.true(store.context.has(dot));
+});
+
 test("a value that counts as seen and is not there", async (t) => {
   const bench = await createBench();
   const other = await createBench(bench.world, "n2");
