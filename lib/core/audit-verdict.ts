@@ -9,13 +9,16 @@
  *
  * A damaged row of the index names its dot if its own key is sound, and a dot that never was if that was hit. So such dots are lost
  * or are not, as the digest says.
+ *
+ * All this takes every record for what it was when the walk passed it. A record that was sound then and is damaged when it is met once more, from its
+ * row or its entry, contradicts what was counted. Such a finding is doubtful: another walk, which meets the damage from the start, tells.
  */
 import type { Amendment } from "./change.ts";
 import { dotHash, type Digest } from "./digest.ts";
-import type { Dot, DotKey } from "./dot.ts";
+import { dotOfKey, includesDot, type Dot, type DotKey } from "./dot.ts";
 import { bytesOfChars } from "./bytes.ts";
 import { decodeSiblings } from "./codec.ts";
-import { entryAt, indexAt, severalAt, type EntryKey } from "./layout.ts";
+import { dotAtEnd, entryAt, EXPIRY, indexAt, severalAt, type EntryKey } from "./layout.ts";
 import { joinMarks, UNKNOWN, type Mark } from "./mark.ts";
 import type { StorageKey, StorageReader } from "./ports.ts";
 import type { Store } from "./store.ts";
@@ -57,32 +60,57 @@ export interface Evidence {
 export type Finding =
   | { readonly kind: "sound" }
   /** `problem`: for people. */
-  | { readonly kind: "damaged"; readonly problem: string; readonly damaged: number; readonly amendment: Amendment }
+  | {
+      readonly kind: "damaged";
+      readonly problem: string;
+      readonly damaged: number;
+      readonly amendment: Amendment;
+      readonly isDoubtful: boolean;
+    }
   /** The store is to be rebuilt from its entries. */
-  | { readonly kind: "broken"; readonly problem: string };
+  | { readonly kind: "broken"; readonly problem: string; readonly isDoubtful: boolean };
 
 /** Dots of damaged rows of the index of which every choice is tried; each one more doubles the work. */
 const CHOICES_MAX = 10;
+
+/** Of a dot at the end of a row's key. */
+const DOT_CHARS = 12;
 
 /** Values and rows that are put right while the store serves; with more, it is rebuilt. Some 20 MB. */
 const AMENDED_MAX = 100_000;
 
 export function judge(evidence: Evidence): Finding {
   const { store, tally, damagedEntries, unindexed, unswept, rows, orphans } = evidence;
-  if (evidence.problem !== undefined) return { kind: "broken", problem: evidence.problem };
+  if (evidence.problem !== undefined) return broken(evidence.problem);
   if (orphans.size + unindexed.size + unswept.size + evidence.several.size + rows.size > AMENDED_MAX) {
-    return { kind: "broken", problem: `over ${AMENDED_MAX} records are damaged or missing` };
+    return broken(`over ${AMENDED_MAX} records are damaged or missing`);
   }
   const lost = lostDots(evidence);
-  if (lost === undefined) return { kind: "broken", problem: tally.difference(store.tally) ?? "the index does not agree with the entries" };
+  if (lost === undefined) {
+    const problem = tally.difference(store.tally) ?? "the index does not agree with the entries";
+    return broken(problem, evidence.damaged + orphans.size > 0);
+  }
   if (lost.length === 0 && !tally.root.equals(store.root)) {
-    return { kind: "broken", problem: "the values do not sum up to the recorded digest" };
+    return broken("the values do not sum up to the recorded digest");
   }
   const amendment = { rows: amendedRows(evidence, lost), lost, marks: marksOf(evidence, lost), tally };
   const isSound = evidence.damaged === 0 && amendment.rows.length === 0 && lost.length === 0 && tally.keyCount === store.keyCount;
   if (isSound) return { kind: "sound" };
   const problem = problemOf(evidence, lost.length, damagedEntries.size);
-  return { kind: "damaged", problem, damaged: evidence.damaged, amendment };
+  return { kind: "damaged", problem, damaged: evidence.damaged, amendment, isDoubtful: mayBeLive(evidence, lost) };
+}
+
+function broken(problem: string, isDoubtful = false): Finding {
+  return { kind: "broken", problem, isDoubtful };
+}
+
+/** A damaged row is to be removed whose dot has been seen and is not lost: of a sibling that is live, or of none. */
+function mayBeLive({ store, damagedIndex, rows, unswept }: Evidence, lost: readonly Placed[]): boolean {
+  const known = new Set<StorageKey>([...unswept.values()].map(({ at }) => at));
+  const expiries = [...rows.keys()].filter((at) => at.startsWith(EXPIRY) && at.length > DOT_CHARS && !known.has(at));
+  const dots = [...damagedIndex.values(), ...expiries.map((at) => dotOfKey(dotAtEnd(at)))];
+  const gone = lost.map(({ dot }) => dot);
+  return dots.some((dot) => store.context.has(dot) && !includesDot(gone, dot));
 }
 
 /** Exactly the dots that are missing from the recorded sums; undefined when that cannot be told. */

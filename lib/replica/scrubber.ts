@@ -21,7 +21,9 @@ interface Running {
   readonly number: number;
   readonly reason: ScrubReason;
   readonly began: Now;
-  readonly audit: Audit;
+  audit: Audit;
+  /** The first audit came to a finding that may be due to damage behind its back. */
+  looksAgain: boolean;
   readonly healedBefore: number;
   /** Set when the audit is over. */
   counts: ScrubCounts | undefined;
@@ -78,6 +80,12 @@ export class Scrubber {
     if (running.counts !== undefined) return this.#checkTables(running, running.counts, now);
     const step = running.audit.step();
     if (!step.done) return [];
+    // Once: a disk that goes on losing records while it is read is to be given up.
+    if (step.finding.kind !== "sound" && step.finding.isDoubtful && !running.looksAgain) {
+      running.looksAgain = true;
+      running.audit = new Audit(this.#store);
+      return [];
+    }
     if (step.finding.kind === "broken") {
       this.#running = undefined;
       this.#store.invalidate();
@@ -107,7 +115,8 @@ export class Scrubber {
     this.#number++;
     const audit = new Audit(this.#store);
     const healedBefore = this.#store.quarantine.healed;
-    this.#running = { number: this.#number, reason, began: now, audit, healedBefore, counts: undefined, check: undefined };
+    const running = { number: this.#number, reason, began: now, audit, looksAgain: false, healedBefore };
+    this.#running = { ...running, counts: undefined, check: undefined };
     return this.#number;
   }
 
