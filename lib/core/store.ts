@@ -97,9 +97,9 @@ export class Store {
     return this.tally.dotRoot;
   }
 
-  /** Rows that wait for the next batch. */
+  /** Rows that wait for the next batch; with whatever has changed the store's own goes. */
   get pendingRows(): number {
-    return this.#overlay.pendingRows;
+    return this.#overlay.pendingRows + (this.#changed ? 1 : 0);
   }
 
   /** Live siblings. */

@@ -7,9 +7,9 @@ import type { Machine } from "./machine.ts";
 import { read } from "./reading.ts";
 import type { World } from "./world.ts";
 
-/** All nodes run, nothing is on its way to a disk, and all say that they hold the same. */
-export function areEqual(machines: readonly Machine[]): boolean {
-  const [first, ...others] = machines.map(({ disk, store }) => (disk.isIdle ? store?.summary() : undefined));
+/** All nodes run, nothing is on its way to a disk, or about to be, and all say that they hold the same. */
+export function areEqual(machines: readonly Pick<Machine, "disk" | "store">[]): boolean {
+  const [first, ...others] = machines.map(({ disk, store }) => (disk.isIdle && store?.pendingRows === 0 ? store.summary() : undefined));
   return first !== undefined && others.every((other) => other !== undefined && sameSummary(first, other));
 }
 

@@ -10,6 +10,7 @@ import { openStore } from "../../lib/core/store-open.ts";
 import type { Store } from "../../lib/core/store.ts";
 import { Tally } from "../../lib/core/tally.ts";
 import { EPOCH_MS, MachineClock } from "../../lib/sim/clock.ts";
+import { areEqual } from "../../lib/sim/convergence.ts";
 import { Disk } from "../../lib/sim/disk.ts";
 import { generatePlan } from "../../lib/sim/generate.ts";
 import { Network } from "../../lib/sim/network.ts";
@@ -104,6 +105,21 @@ test("a value that the disk has lost may come back in the very turn that finds t
   await flush();
   t.is(world.failure, undefined);
   t.true(store.context.has(dot));
+});
+
+test("nodes are not equal before what they hold is durable", async (t) => {
+  const [one, other] = [await createBench(), await createBench()];
+  t.true(areEqual([one, other]));
+  const { entry, dot } = one.put("a", "one");
+  await one.flush();
+  other.store.merge(entry, new Context(), EPOCH_MS);
+  t.is(other.store.summary().root, one.store.summary().root);
+  t.false(areEqual([one, other]), "a turn that gathers has no batch yet");
+  await other.flush();
+  t.true(areEqual([one, other]));
+  for (const { store } of [one, other]) store.joinContext(Context.of([{ ...dot, counter: 2 }]));
+  await one.flush();
+  t.false(areEqual([one, other]), "nor has a context that was joined a row");
 });
 
 test("a value that counts as seen and is not there", async (t) => {
