@@ -117,9 +117,16 @@ export class Context {
     for (const [incarnation, theirs] of other.#ranges) {
       const mine = this.#ranges.get(incarnation);
       if (mine === undefined) this.#replace(incarnation, theirs.slice());
+      else if (theirs[0]! > mine[mine.length - 1]! + 1) this.#append(mine, theirs);
       else if (theirs.length <= 8) for (let i = 0; i < theirs.length; i += 2) this.addRange(incarnation, theirs[i]!, theirs[i + 1]!);
       else this.#replace(incarnation, joined(mine, theirs));
     }
+  }
+
+  /** In its place: a large context that is joined piece by piece would be copied once for each. */
+  #append(mine: Ranges, later: readonly number[]): void {
+    for (const bound of later) mine.push(bound);
+    this.#rangeCount += later.length / 2;
   }
 
   clone(): Context {
