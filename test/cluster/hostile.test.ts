@@ -19,6 +19,8 @@ const MEMORY_MAX_MIB = 64;
 const ROUNDS_MAX = 3;
 const REST_MS = 2_000;
 const KEYS = 3_000;
+/** Half of the largest value. Four frames of it side by side are honest work too. */
+const LARGE_BYTES = 4 * 1024 * 1024;
 
 interface Siege {
   readonly node: TestNode;
@@ -59,8 +61,8 @@ async function warmUp(node: TestNode, peer: HostilePeer): Promise<void> {
   const entryOfKey = (i: number): WireEntry => entryOf(`k${i}`, [siblingOf(`k${i}`, text, { incarnation: "earlier!", counter: i + 1 })]);
   const entries = Array.from({ length: KEYS }, (_, i) => entryOfKey(i));
   for (let i = 0; i < 100; i++) await peer.push(node.url, i === 0 ? entries : entries.slice(0, 1_500));
-  const large = siblingOf("large", "x".repeat(1024 * 1024), { incarnation: "earlier!", counter: KEYS + 1 });
-  for (let i = 0; i < 20; i++) await Promise.all([1, 2, 3, 4].map(() => peer.push(node.url, [entryOf("large", [large])])));
+  const large = siblingOf("large", "x".repeat(LARGE_BYTES), { incarnation: "earlier!", counter: KEYS + 1 });
+  for (let i = 0; i < 10; i++) await Promise.all([1, 2, 3, 4].map(() => peer.push(node.url, [entryOf("large", [large])])));
   await putAll(node, pairs("k", KEYS));
   await node.client.delete("large");
 }

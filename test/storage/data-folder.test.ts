@@ -66,7 +66,8 @@ for (const batches of [1, 7, 60, 400]) {
     const storage = await openDiskStorage({ folder });
     t.teardown(() => storage.close());
     const last = Number(Buffer.from(storage.get("last") ?? "").toString());
-    t.true(last === acknowledged || last === acknowledged + 1, `${last} is there, ${acknowledged} was acknowledged`);
+    // What the process said last may have died with it, so more may be there than was heard of.
+    t.true(last >= acknowledged, `${last} is there, ${acknowledged} was acknowledged`);
     for (let number = 0; number <= last + 2; number++) {
       for (const { key, value } of countedBatch(number).slice(0, -1)) {
         const expected = number <= last ? value : undefined;
